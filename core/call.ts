@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Logger } from './logger.ts'
+import { TimerEntry } from './wire/timer-wheel.ts'
 
 /**
  * One call as plugins see it, on either side. Plugins add what they declare in `adds` as plain properties.
@@ -41,4 +42,110 @@ export type CallStorage = AsyncLocalStorage<Call>
 
 export function createCallStorage(): CallStorage {
   return new AsyncLocalStorage<Call>()
+}
+
+/** What core hands to a call at its making. */
+export interface CallOrigin {
+  readonly log: () => Logger
+  readonly nextId: () => string
+}
+
+/**
+ * The live object behind `Call`, on both sides. Signal, logger and id are made when they are first asked for: most
+ * calls end without anybody having looked.
+ */
+export abstract class LiveCall extends TimerEntry implements Call {
+  abstract readonly side: 'server' | 'client'
+  readonly service: string | undefined
+  readonly version: string | undefined
+  readonly method: string
+  readonly args: readonly unknown[]
+  readonly headers: Record<string, unknown>
+  readonly startedAt: number = Date.now()
+  deadline: number | undefined = undefined
+  abstract readonly peer: string | undefined
+  abstract readonly parent: Call | undefined
+
+  readonly #origin: CallOrigin
+  readonly #startedMs = performance.now()
+  #id: string | undefined
+  #log: Logger | undefined
+  #controller: AbortController | undefined
+  #abortReason: unknown
+  #aborted = false
+  #onAbort: Set<(reason: unknown) => void> | undefined
+
+  constructor(
+    origin: CallOrigin,
+    service: string | undefined,
+    version: string | undefined,
+    method: string,
+    args: readonly unknown[],
+    headers: Record<string, unknown>,
+  ) {
+    super()
+    this.#origin = origin
+    this.service = service
+    this.version = version
+    this.method = method
+    this.args = args
+    this.headers = headers
+  }
+
+  get id(): string {
+    this.#id ??= this.#origin.nextId()
+    return this.#id
+  }
+
+  get log(): Logger {
+    this.#log ??= this.#origin.log().child({ service: this.service, method: this.method, call: this.id })
+    return this.#log
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#aborted) this.#controller.abort(this.#abortReason)
+    }
+    return this.#controller.signal
+  }
+
+  /** The call is done with: what still runs in its name has no part in it. */
+  abstract get over(): boolean
+
+  /** Milliseconds since the call was made. */
+  elapsedMs(): number {
+    return performance.now() - this.#startedMs
+  }
+
+  /** Milliseconds until the deadline, infinite where there is none; not below 0. */
+  remainingMs(): number {
+    return this.deadline === undefined ? Infinity : Math.max(0, this.deadline - performance.now())
+  }
+
+  /** Sets the deadline `timeoutMs` after the call was made. */
+  expireAfter(timeoutMs: number): void {
+    this.deadline = this.#startedMs + timeoutMs
+  }
+
+  /** Registers what must end with this call, such as calls made from within it. */
+  onAbort(listener: (reason: unknown) => void): void {
+    this.#onAbort ??= new Set()
+    this.#onAbort.add(listener)
+  }
+
+  offAbort(listener: (reason: unknown) => void): void {
+    this.#onAbort?.delete(listener)
+  }
+
+  /** Aborts the signal. Listeners of users may throw; the signal reports that by itself. */
+  abort(reason: unknown): void {
+    if (this.#aborted) return
+    this.#aborted = true
+    this.#abortReason = reason
+    this.#controller?.abort(reason)
+    const listeners = this.#onAbort
+    this.#onAbort = undefined
+    if (listeners !== undefined) for (const listener of listeners) listener(reason)
+  }
 }

@@ -22,6 +22,7 @@ export const errorCodes = {
   ZASK_CONFIG_FILE_INVALID: 'ConfigError',
   ZASK_CONFIG_ENV_MISSING: 'ConfigError',
   ZASK_CONFIG_VALUE_INVALID: 'ConfigError',
+  ZASK_CONFIG_PENDING: 'ConfigError',
   // life of a core
   ZASK_NO_CALL: 'NoCallError',
   ZASK_CORE_STOPPED: 'CoreStopped',
@@ -87,7 +88,7 @@ export class ZaskError extends Error {
     Object.defineProperty(this, brand, { value: true })
   }
 
-  static [Symbol.hasInstance](value: unknown): boolean {
+  static override [Symbol.hasInstance](value: unknown): boolean {
     if (typeof value !== 'object' || value === null || (value as Record<symbol, unknown>)[brand] !== true) return false
     return this === ZaskError || Function.prototype[Symbol.hasInstance].call(this, value)
   }

@@ -1,0 +1,62 @@
+import { describeThrown, RemoteError, ZaskError } from './errors.ts'
+import type { Event } from './wire/event.ts'
+
+/** Longest name, message and traceback taken from, or sent to, a peer, in characters. */
+const maxNameLength = 200
+const maxMessageLength = 16_384
+const maxTracebackLength = 65_536
+
+/** An error as it travels: the three elements of ERR, and what zask peers read from the header. */
+export interface WireError {
+  readonly args: [name: string, message: string, traceback: string]
+  readonly headers: Record<string, unknown> | undefined
+}
+
+/** Turns anything thrown into an ERR. The message is always sent, the traceback only where `withTraceback` is set. */
+export function toWireError(thrown: unknown, withTraceback: boolean): WireError {
+  const { name, message, stack } = describeThrown(thrown)
+  const args: WireError['args'] = [
+    className(thrown, name).slice(0, maxNameLength),
+    message.slice(0, maxMessageLength),
+    withTraceback ? stack.slice(0, maxTracebackLength) : '',
+  ]
+  if (!(thrown instanceof ZaskError)) return { args, headers: undefined }
+  const headers: Record<string, unknown> = { code: thrown.code }
+  if (thrown.retryable) headers['retryable'] = true
+  if (thrown.details !== undefined) headers['details'] = thrown.details
+  return { args, headers }
+}
+
+/** Turns a received ERR into an error; whatever the peer put into it. */
+export function fromWireError(event: Event): ZaskError {
+  const args = Array.isArray(event.args) ? (event.args as unknown[]) : []
+  // A reply to a request of protocol version 1 has one element, the text (zerorpc-python core.py:204).
+  const [name, message, traceback] = args.length === 1 ? ['RemoteError', args[0], ''] : args
+  const { code, details, retryable } = event.headers
+  return new RemoteError(
+    text(name, 'Error').slice(0, maxNameLength),
+    text(message, '').slice(0, maxMessageLength),
+    text(traceback, '').slice(0, maxTracebackLength),
+    {
+      ...(typeof code === 'string' && /^[A-Z][A-Z0-9_]{0,63}$/.test(code) ? { code } : {}),
+      ...(typeof details === 'object' && details !== null ? { details: details as Record<string, unknown> } : {}),
+      retryable: retryable === true,
+    },
+  )
+}
+
+/** `class NotFound extends Error {}` has the inherited name 'Error'; its class says more. */
+function className(thrown: unknown, name: string): string {
+  if (name !== 'Error' || typeof thrown !== 'object' || thrown === null) return name
+  try {
+    const constructorName: unknown = thrown.constructor.name
+    return typeof constructorName === 'string' && constructorName !== '' ? constructorName : name
+  } catch {
+    return name
+  }
+}
+
+function text(value: unknown, otherwise: string): string {
+  if (typeof value === 'string') return value
+  return value === null || value === undefined || typeof value === 'object' ? otherwise : String(value)
+}

@@ -1,0 +1,64 @@
+import type { Connection } from './wire/connection.ts'
+
+/** Weight of the newest latency in the moving average. */
+const weight = 0.2
+/** How long an endpoint that says it is stopping gets no calls, if its connection stays. */
+const avoidMs = 5_000
+
+/** One endpoint of a client and what is known of it. */
+export class Target {
+  readonly connection: Connection
+  /** Calls on their way. */
+  open = 0
+  #latencyMs = 0
+  #avoidedUntil = 0
+  /** Its connection stands but a call heard nothing: it is asked again before it gets calls. */
+  suspect = false
+
+  constructor(connection: Connection) {
+    this.connection = connection
+  }
+
+  get usable(): boolean {
+    return this.connection.up && !this.suspect && (this.#avoidedUntil === 0 || performance.now() >= this.#avoidedUntil)
+  }
+
+  /** Expected wait: a fast endpoint with many calls may be slower than a slow one with few. */
+  get load(): number {
+    return (this.open + 1) * (this.#latencyMs + 0.1)
+  }
+
+  answered(latencyMs: number): void {
+    this.#latencyMs = this.#latencyMs === 0 ? latencyMs : this.#latencyMs * (1 - weight) + latencyMs * weight
+  }
+
+  /** It refuses calls for now. */
+  avoid(): void {
+    this.#avoidedUntil = performance.now() + avoidMs
+  }
+
+  /** Its connection is new: whatever it said before does not count. */
+  renewed(): void {
+    this.#avoidedUntil = 0
+    this.suspect = false
+  }
+}
+
+/**
+ * Picks the endpoint of a call: the better of two picked by chance. Always taking the best would send every
+ * client's calls to the same endpoint until its figures catch up.
+ */
+export function pickTarget(targets: readonly Target[], except?: Target): Target | undefined {
+  if (targets.length === 1) {
+    const only = targets[0] as Target
+    return only !== except && only.connection.up ? only : undefined
+  }
+  let candidates = targets.filter((target) => target !== except && target.usable)
+  // Better one in doubt than none.
+  if (candidates.length === 0) candidates = targets.filter((target) => target !== except && target.connection.up)
+  if (candidates.length < 2) return candidates[0]
+  const first = Math.floor(Math.random() * candidates.length)
+  const second = (first + 1 + Math.floor(Math.random() * (candidates.length - 1))) % candidates.length
+  const [one, other] = [candidates[first] as Target, candidates[second] as Target]
+  return one.load <= other.load ? one : other
+}

@@ -1,0 +1,211 @@
+import { pickTarget, Target } from './balancer.ts'
+import { LiveCall } from './call.ts'
+import { ZaskError } from './errors.ts'
+import type { Kernel } from './kernel.ts'
+import { MadeCall, type MadeCallOwner } from './made-call.ts'
+import { type EndOptions, milliseconds, wireOptions } from './options.ts'
+import type { CallOptions, Client } from './remote.ts'
+import { Connection } from './wire/connection.ts'
+
+export interface ClientOptions extends EndOptions {
+  /** The version of the service asked for. Default: the one its config calls the default. */
+  version?: string
+  /** The service's name, where the target is an endpoint: it is sent along as `service_name`. */
+  service?: string
+  /** Milliseconds a call waits for its first answer. Default: 30,000, as zerorpc. Infinity: no limit. */
+  timeoutMs?: number
+  /** Header keys to send along with each call. */
+  headers?: Readonly<Record<string, unknown>>
+  /** Binds the endpoint in place of connecting: for servers that connect out to their client. Default: false. */
+  bind?: boolean
+}
+
+/** Calls that wait for an endpoint to come up; more than these are refused at once. */
+const maxWaiting = 10_000
+/** Unsent requests of a client that is being closed are dropped: nobody waits for their answers. */
+const lingerMs = 0
+/** How often an endpoint that has stopped beating is asked whether it is back. */
+const probeMs = 1_000
+
+/** The connections of one client: calls go out by the best endpoint, or wait until there is one. */
+export class ClientEnd implements MadeCallOwner {
+  readonly kernel: Kernel
+  readonly service: string | undefined
+  readonly version: string | undefined
+  readonly timeoutMs: number
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly #targets: Target[]
+  readonly #waiting = new Set<MadeCall>()
+  readonly #onClosed: () => void
+  #probe: NodeJS.Timeout | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(kernel: Kernel, endpoints: readonly string[], options: ClientOptions, onClosed: () => void) {
+    this.kernel = kernel
+    this.service = options.service
+    this.version = options.version
+    this.timeoutMs = milliseconds('timeoutMs', options.timeoutMs, 30_000)
+    this.headers = { ...(options.service === undefined ? {} : { service_name: options.service }), ...options.headers }
+    this.#onClosed = onClosed
+    const wire = wireOptions(options, lingerMs)
+    const { wheel, counters } = kernel
+    this.#targets = [...new Set(endpoints)].map((endpoint) => {
+      const listener = { onChange: () => this.#onChange(target) }
+      const target = new Target(new Connection(endpoint, wire, wheel, counters, listener))
+      return target
+    })
+  }
+
+  get targetName(): string {
+    return this.#targets.map(({ connection }) => connection.endpoint).join(', ')
+  }
+
+  get openChannels(): number {
+    return this.#targets.reduce((sum, { connection }) => sum + connection.openChannels, 0)
+  }
+
+  get endpoints(): { endpoint: string; up: boolean; calls: number }[] {
+    return this.#targets.map(({ connection, open }) => ({
+      endpoint: connection.endpoint,
+      up: connection.up,
+      calls: open,
+    }))
+  }
+
+  async open(bind: boolean): Promise<void> {
+    for (const { connection } of this.#targets) {
+      if (bind) await connection.bind()
+      else connection.connect()
+    }
+  }
+
+  call(method: string, args: readonly unknown[], options: CallOptions | undefined): MadeCall['promise'] {
+    // What runs on after its call has ended is bound to that call no more.
+    const current = this.kernel.storage.getStore()
+    const parent = current instanceof LiveCall && !current.over ? current : undefined
+    const timeoutMs = options?.timeoutMs === undefined ? this.timeoutMs : milliseconds('timeoutMs', options.timeoutMs, 0)
+    const headers = { ...this.headers, ...options?.headers }
+    const call = new MadeCall(
+      this,
+      this.service,
+      this.version,
+      method,
+      args,
+      headers,
+      timeoutMs,
+      options?.signal,
+      parent,
+    )
+    call.start()
+    return call.promise
+  }
+
+  dispatch(call: MadeCall, except?: Target): void {
+    if (this.#closing !== undefined) {
+      call.fail(closedError(this.targetName))
+      return
+    }
+    const target = pickTarget(this.#targets, except)
+    if (target !== undefined) call.send(target)
+    else if (this.#waiting.size < maxWaiting) this.#waiting.add(call)
+    else {
+      call.fail(
+        new ZaskError(
+          'ZASK_PEER_UNREACHABLE',
+          `No connection to ${this.targetName}, and ${maxWaiting} calls wait for one already.`,
+          { sent: false, retryable: true },
+        ),
+      )
+    }
+  }
+
+  hasOther(refused: Target): boolean {
+    return this.#targets.some((target) => target !== refused && target.usable)
+  }
+
+  onSettled(call: MadeCall): void {
+    this.#waiting.delete(call)
+    if (call.target?.suspect === true) this.#startProbing()
+  }
+
+  /** Ends open calls with `ZASK_CLIENT_CLOSED` and closes the connections. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#probe)
+    const error = closedError(this.targetName)
+    for (const call of this.#waiting) call.fail(error)
+    await Promise.all(this.#targets.map(({ connection }) => connection.close(error)))
+    this.#onClosed()
+  }
+
+  #onChange(target: Target): void {
+    target.renewed()
+    if (!target.connection.up) return
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const call of waiting) this.dispatch(call)
+  }
+
+  /** A suspect endpoint gets no calls, so it must be asked whether it is back. */
+  #startProbing(): void {
+    this.#probe ??= setInterval(() => {
+      const suspects = this.#targets.filter((target) => target.suspect && target.connection.up)
+      if (suspects.length === 0) {
+        clearInterval(this.#probe)
+        this.#probe = undefined
+      }
+      for (const target of suspects) this.#ask(target)
+    }, probeMs).unref()
+  }
+
+  #ask(target: Target): void {
+    const back = (): void => {
+      channel.close()
+      target.suspect = false
+    }
+    const channel = target.connection.open(
+      { onEvent: back, onLost: () => undefined },
+      '_zerorpc_ping',
+      [],
+      this.headers,
+    )
+    setTimeout(() => channel.close(), probeMs * 5).unref()
+  }
+}
+
+function closedError(targetName: string): ZaskError {
+  return new ZaskError('ZASK_CLIENT_CLOSED', `The client of ${targetName} is closed. Make a new one.`, { sent: false })
+}
+
+/** The face of a client: every name that is not its own is a method of the service. */
+export function createClient<T>(end: ClientEnd, options?: CallOptions): Client<T> {
+  const call = (method: string, args: readonly unknown[] = [], more?: CallOptions): MadeCall['promise'] =>
+    end.call(method, args, more === undefined ? options : { ...options, ...more })
+  const controls = {
+    $call: call,
+    $with: (more: CallOptions) => createClient<T>(end, { ...options, ...more }),
+    $close: () => end.close(),
+    [Symbol.asyncDispose]: () => end.close(),
+  }
+  const methods = new Map<string, (...args: unknown[]) => unknown>()
+  return new Proxy(Object.create(null) as object, {
+    get(_target, name) {
+      if (typeof name === 'symbol') return name === Symbol.asyncDispose ? controls[Symbol.asyncDispose] : undefined
+      if (name === '$endpoints') return end.endpoints
+      if (Object.hasOwn(controls, name)) return controls[name as keyof typeof controls]
+      // `await client` must not call a remote method `then`.
+      if (name === 'then') return undefined
+      let method = methods.get(name)
+      if (method === undefined) {
+        method = (...args) => call(name, args)
+        methods.set(name, method)
+      }
+      return method
+    },
+    has: (_target, name) => typeof name === 'string' && name !== 'then',
+  }) as Client<T>
+}

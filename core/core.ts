@@ -1,0 +1,437 @@
+import { resolve } from 'node:path'
+import { type Call, createCallStorage } from './call.ts'
+import { ClientEnd, type ClientOptions, createClient } from './client.ts'
+import { Config } from './config.ts'
+import { describeThrown, ZaskError } from './errors.ts'
+import { type Hooks, HookSet } from './hooks.ts'
+import type { Kernel } from './kernel.ts'
+import { createLogger, type Logger } from './logger.ts'
+import { checkOptions, milliseconds } from './options.ts'
+import {
+  type CallOf,
+  checkPlugins,
+  type ConfigViewOf,
+  type CreateCoreOptions,
+  type Plugin,
+  type PluginCore,
+} from './plugin.ts'
+import type { AnyService, Client } from './remote.ts'
+import { Server, type ServerOptions } from './server.ts'
+import { Service, type ServiceOptions } from './service.ts'
+import { ShutdownSignals } from './signals.ts'
+import { CoreStats, type StatsReport } from './stats.ts'
+import { WireCounters } from './wire/counters.ts'
+import { TimerWheel } from './wire/timer-wheel.ts'
+
+export interface StartOptions extends ServerOptions, ServiceOptions {
+  /** Where to bind: `tcp://127.0.0.1:4242`, `ipc://…`, `inproc://…`; port `*` or 0 takes a free one. */
+  bind?: string | readonly string[]
+  /** Endpoints of bound clients to connect out to. */
+  connect?: string | readonly string[]
+  /** Whether SIGTERM and SIGINT stop the core and end the process. Default: true. */
+  signals?: boolean
+  /** Milliseconds that running calls are given when the core stops. Default: 25,000. */
+  shutdownTimeoutMs?: number
+}
+
+/** What `start` has brought up. */
+export interface Started {
+  /** The real endpoints of all services: free ports and wildcards resolved. */
+  readonly endpoints: readonly string[]
+  readonly services: readonly {
+    readonly service: string
+    readonly version: string | undefined
+    readonly endpoints: readonly string[]
+  }[]
+}
+
+/** One application, or one caller: its plugins, config, servers and clients. Two cores share nothing. */
+export interface Core<P extends readonly Plugin[] = readonly []> extends AsyncDisposable {
+  /** The folder that relative paths start from. */
+  readonly root: string
+  readonly config: ConfigViewOf<P>
+  readonly hooks: Hooks<CallOf<P>, ConfigViewOf<P>, Core<P>>
+  readonly log: Logger
+  /** The current call, anywhere below its method or a tap; `ZASK_NO_CALL` outside of one. */
+  readonly call: CallOf<P>
+  /** The current call, or undefined. */
+  readonly currentCall: CallOf<P> | undefined
+  readonly stats: StatsReport
+  /** Uses another logger from here on. */
+  setLogger(log: Logger): void
+  /**
+   * Serves an object's methods, or those of several, and resolves when everything is bound.
+   * Without `bind` and `connect` the endpoint comes from a plugin, by the service's name and version.
+   */
+  start(service: object | readonly object[], options?: StartOptions): Promise<Started>
+  /**
+   * A client of a service by its name, or by its endpoint or endpoints. Connecting goes on in the background: calls
+   * wait for it as long as their time allows.
+   */
+  client<T = AnyService>(target: string | readonly string[], options?: ClientOptions): Promise<Client<T>>
+  /**
+   * Stops: new calls are refused, running ones finish, sessions end, sockets close. Resolves to how many calls had
+   * to be cut. Calling it again gives the same promise.
+   */
+  stop(): Promise<number>
+}
+
+/** How long the taps of one lifecycle hook may take together before the slow one is named. */
+const hookTimeoutMs = 10_000
+
+/**
+ * Makes a core of a list of plugins.
+ *
+ * Throws `ZASK_PLUGIN_INVALID`, `_DUPLICATE`, `_REQUIRES`, `_CONFIG_KEY` for a list that cannot work.
+ */
+export function createCore<const P extends readonly Plugin[]>(options: CreateCoreOptions<P> = {}): Core<P> {
+  checkOptions('createCore', options, ['root', 'plugins', 'config'])
+  return new LiveCore(options as CreateCoreOptions) as unknown as Core<P>
+}
+
+class LiveCore {
+  readonly root: string
+  readonly config: Config
+  readonly #hooks: HookSet<Call, never, never>
+  readonly #storage = createCallStorage()
+  readonly #wheel = new TimerWheel()
+  readonly #counters = new WireCounters()
+  readonly #stats = new CoreStats()
+  readonly #kernel: Kernel
+  readonly #servers = new Set<Server>()
+  readonly #clients = new Set<ClientEnd>()
+  #log: Logger = createLogger()
+  #calls = 0
+  #ready: Promise<void> | undefined
+  #stopping: Promise<number> | undefined
+  #signals: ShutdownSignals | undefined
+  #shutdownTimeoutMs = 25_000
+
+  constructor(options: CreateCoreOptions) {
+    const plugins = (options.plugins ?? []) as readonly Plugin[]
+    checkPlugins(plugins)
+    this.root = resolve(options.root ?? process.cwd())
+    this.config = new Config({ root: this.root })
+    this.config.setDefault('DEBUG', true, 'core')
+    this.#hooks = new HookSet({
+      onObserverError: (error, { hook, plugin }) => {
+        const { message } = describeThrown(error)
+        this.#log.error({ err: error, plugin, hook }, `plugin ${plugin} failed in ${hook}: ${message}`)
+      },
+    })
+    this.#kernel = this.#share()
+    for (const plugin of plugins) this.#apply(plugin)
+    if (options.config !== undefined) this.config.fromObject(options.config, 'createCore')
+  }
+
+  get hooks(): Hooks<Call, never, never> {
+    return this.#hooks.facade
+  }
+
+  get log(): Logger {
+    return this.#log
+  }
+
+  setLogger(log: Logger): void {
+    this.#log = log
+  }
+
+  get currentCall(): Call | undefined {
+    return this.#storage.getStore()
+  }
+
+  get call(): Call {
+    const call = this.#storage.getStore()
+    if (call !== undefined) return call
+    throw new ZaskError(
+      'ZASK_NO_CALL',
+      'There is no current call here. core.call exists in a served method, in taps of that call, and in what they ' +
+        'await; use core.currentCall where there may be none.',
+    )
+  }
+
+  get stats(): StatsReport {
+    let channels = 0
+    for (const end of [...this.#servers, ...this.#clients]) channels += end.openChannels
+    return this.#stats.report(this.#counters, channels, this.#wheel.size)
+  }
+
+  async start(target: object | readonly object[], options: StartOptions = {}): Promise<Started> {
+    checkOptions('start', options, startOptionNames)
+    this.#refuseStopped()
+    const targets: readonly object[] = Array.isArray(target) ? target : [target]
+    const services = targets.map((one) => Service.from(one, serviceOptions(options, targets.length)))
+    const server = new Server(this.#kernel, services, options)
+    this.#shutdownTimeoutMs = milliseconds('shutdownTimeoutMs', options.shutdownTimeoutMs, this.#shutdownTimeoutMs)
+    await this.#configLoaded()
+    this.#servers.add(server)
+    try {
+      const started = await this.#open(server, services, options)
+      await this.#notify('started')
+      this.#refuseStopped()
+      if (options.signals !== false) this.#signals ??= this.#listenToSignals()
+      return started
+    } catch (error) {
+      this.#servers.delete(server)
+      await server.close()
+      throw error
+    }
+  }
+
+  async client<T>(target: string | readonly string[], options: ClientOptions = {}): Promise<Client<T>> {
+    checkOptions('client', options, clientOptionNames)
+    this.#refuseStopped()
+    await this.#configLoaded()
+    const found = await this.#locate(target, options)
+    this.#refuseStopped()
+    const end: ClientEnd = new ClientEnd(this.#kernel, found.endpoints, { ...options, ...found.about }, () =>
+      this.#clients.delete(end),
+    )
+    this.#clients.add(end)
+    try {
+      await end.open(options.bind === true)
+    } catch (error) {
+      await end.close()
+      throw error
+    }
+    return createClient<T>(end)
+  }
+
+  stop(): Promise<number> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  #share(): Kernel {
+    const { config } = this
+    const log = (): Logger => this.#log
+    return {
+      hooks: this.#hooks,
+      storage: this.#storage,
+      wheel: this.#wheel,
+      counters: this.#counters,
+      stats: this.#stats,
+      log,
+      nextId: () => `${process.pid.toString(36)}-${(++this.#calls).toString(36)}`,
+      get debug() {
+        return config.get('DEBUG') === true
+      },
+    }
+  }
+
+  #apply(plugin: Plugin): void {
+    for (const [key, value] of Object.entries(plugin.defaults ?? {})) this.config.setDefault(key, value, plugin.name)
+    let result: unknown
+    try {
+      result = plugin.apply(this as unknown as PluginCore)
+    } catch (error) {
+      throw new ZaskError(
+        'ZASK_PLUGIN_INVALID',
+        `plugin ${plugin.name} failed in apply: ${describeThrown(error).message}`,
+        { cause: error, details: { plugin: plugin.name } },
+      )
+    }
+    if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') return
+    throw new ZaskError(
+      'ZASK_PLUGIN_INVALID',
+      `plugin ${plugin.name} returned a promise from apply: nobody waits for it. Do the waiting in a tap of configLoaded.`,
+      { details: { plugin: plugin.name } },
+    )
+  }
+
+  /** Once, before anything binds or connects. */
+  #configLoaded(): Promise<void> {
+    this.#ready ??= (async () => {
+      this.config.validate()
+      try {
+        await this.#within('configLoaded', this.#hooks.configLoaded.run(this.config as never))
+      } catch (error) {
+        const culprit = this.#hooks.culprit(error)
+        if (culprit === undefined) throw error
+        throw new ZaskError(
+          'ZASK_HOOK_FAILED',
+          `plugin ${culprit.plugin} failed in configLoaded: ${describeThrown(error).message}`,
+          { cause: error, details: { ...culprit } },
+        )
+      }
+    })()
+    return this.#ready
+  }
+
+  async #notify(hook: 'started' | 'stopping' | 'stopped'): Promise<void> {
+    await this.#within(hook, this.#hooks[hook].run(this as never))
+  }
+
+  /** Waits for the taps of a hook, at most `hookTimeoutMs`; then an error names those that hang. */
+  async #within(hook: string, running: Promise<void> | undefined): Promise<void> {
+    if (running === undefined) return
+    let timer: NodeJS.Timeout | undefined
+    const expired = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        const hanging = this.#hooks.pending().filter((tap) => tap.hook === hook)
+        const names = hanging.map((tap) => tap.plugin).join(', ')
+        reject(
+          new ZaskError(
+            'ZASK_HOOK_TIMEOUT',
+            `plugin ${names} has not finished in ${hook} for ${hookTimeoutMs / 1000} s: a promise it returned never ` +
+              'resolved. Look for a connection that is not answered, or a callback that is not called.',
+            { details: { hook, plugins: hanging.map((tap) => tap.plugin) } },
+          ),
+        )
+      }, hookTimeoutMs)
+    })
+    try {
+      await Promise.race([running, expired])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #open(server: Server, services: readonly Service[], options: StartOptions): Promise<Started> {
+    const [binds, connects] = [list(options.bind), list(options.connect)]
+    const wanted = new Map<string, Service[]>()
+    for (const service of services) {
+      const own = binds.length > 0 || connects.length > 0 ? binds : await this.#endpointsOf(service)
+      for (const endpoint of own) wanted.set(endpoint, [...(wanted.get(endpoint) ?? []), service])
+    }
+    const bound: { endpoint: string; services: Service[] }[] = []
+    for (const [endpoint, served] of wanted) {
+      bound.push({ endpoint: await server.bind(endpoint, served), services: served })
+    }
+    for (const endpoint of connects) {
+      server.connect(endpoint, services)
+      bound.push({ endpoint, services: [...services] })
+    }
+    return {
+      endpoints: bound.map(({ endpoint }) => endpoint),
+      services: services.map((service) => ({
+        service: service.displayName,
+        version: service.version,
+        endpoints: bound.filter((one) => one.services.includes(service)).map(({ endpoint }) => endpoint),
+      })),
+    }
+  }
+
+  async #endpointsOf(service: Service): Promise<readonly string[]> {
+    const { name, version } = service
+    const found =
+      name === undefined ? undefined : await this.#hooks.resolveEndpoint.run({ service: name, version, role: 'server' })
+    if (found !== undefined && found.endpoints.length > 0) return found.endpoints
+    throw new ZaskError(
+      'ZASK_ENDPOINT_MISSING',
+      `Service ${service.displayName} has no endpoint. Pass one, start(service, { bind: 'tcp://127.0.0.1:4242' })` +
+        (name === undefined
+          ? ', or give the class a `static service` name that a plugin can look up.'
+          : `, or list a plugin that knows where '${name}' is.`),
+      { details: { service: service.displayName } },
+    )
+  }
+
+  async #locate(
+    target: string | readonly string[],
+    options: ClientOptions,
+  ): Promise<{ endpoints: readonly string[]; about: { service?: string; version?: string } }> {
+    const targets = list(target)
+    if (targets.length > 0 && targets.every((one) => one.includes('://'))) return { endpoints: targets, about: {} }
+    const [service, ...more] = targets
+    if (service === undefined || service === '' || more.length > 0) {
+      throw new ZaskError(
+        'ZASK_ENDPOINT_INVALID',
+        `A client is made of a service's name, an endpoint, or a list of endpoints, got ${JSON.stringify(target)}.`,
+      )
+    }
+    const { version } = options
+    const found = await this.#hooks.resolveEndpoint.run({ service, version, role: 'client' })
+    if (found === undefined || found.endpoints.length === 0) {
+      throw new ZaskError(
+        'ZASK_ENDPOINT_MISSING',
+        `Nothing knows where service '${service}' is. Pass an endpoint, client('tcp://127.0.0.1:4242'), or list a ` +
+          'plugin that knows it.',
+        { details: { service } },
+      )
+    }
+    const chosen = found.version ?? version
+    return { endpoints: found.endpoints, about: { service, ...(chosen === undefined ? {} : { version: chosen }) } }
+  }
+
+  #refuseStopped(): void {
+    if (this.#stopping === undefined) return
+    throw new ZaskError('ZASK_CORE_STOPPED', 'This core has been stopped. Make a new one with createCore.')
+  }
+
+  #listenToSignals(): ShutdownSignals {
+    return new ShutdownSignals(
+      () => this.stop(),
+      (signal) => this.#log.info({ signal }, `${signal}: stopping`),
+      (error) => this.#log.error({ err: error }, `stopping failed: ${describeThrown(error).message}`),
+    )
+  }
+
+  /** Every step is taken, whatever the one before it did; the first error is thrown at the end. */
+  async #stop(): Promise<number> {
+    const errors: unknown[] = []
+    const attempt = async <R>(step: () => Promise<R>): Promise<R | undefined> => {
+      try {
+        return await step()
+      } catch (error) {
+        errors.push(error)
+        return undefined
+      }
+    }
+    const servers = [...this.#servers]
+    // Refuse first: what comes in while taps take their time would be cut at the end.
+    const draining = servers.map((server) => attempt(() => server.drain(this.#shutdownTimeoutMs)))
+    await attempt(() => this.#notify('stopping'))
+    const cut = (await Promise.all(draining)).reduce<number>((sum, count) => sum + (count ?? 0), 0)
+    for (const client of this.#clients) await attempt(() => client.close())
+    for (const server of servers) await attempt(() => server.close())
+    await attempt(() => this.#notify('stopped'))
+    this.#wheel.close()
+    this.#signals?.remove()
+    if (errors.length > 0) throw errors[0]
+    return cut
+  }
+}
+
+const endOptionNames = ['heartbeat', 'window', 'coalesce', 'maxEventBytes', 'maxPendingBytes'] as const
+const clientOptionNames: readonly (keyof ClientOptions)[] = [
+  ...endOptionNames,
+  'version',
+  'service',
+  'timeoutMs',
+  'headers',
+  'bind',
+]
+const startOptionNames: readonly (keyof StartOptions)[] = [
+  ...endOptionNames,
+  'poolSize',
+  'queueSize',
+  'service',
+  'version',
+  'expose',
+  'bind',
+  'connect',
+  'signals',
+  'shutdownTimeoutMs',
+]
+
+function list(value: string | readonly string[] | undefined): readonly string[] {
+  return value === undefined ? [] : typeof value === 'string' ? [value] : value
+}
+
+/** What is said of one service would be wrong of several. */
+function serviceOptions(options: StartOptions, count: number): ServiceOptions {
+  const { service, version, expose } = options
+  const given = { ...(service === undefined ? {} : { service }), ...(expose === undefined ? {} : { expose }) }
+  if (count > 1 && Object.keys(given).length > 0) {
+    throw new ZaskError(
+      'ZASK_OPTION_INVALID',
+      `${Object.keys(given).join(' and ')} cannot hold for ${count} services: make it static in each class.`,
+    )
+  }
+  return { ...given, ...(version === undefined ? {} : { version }) }
+}

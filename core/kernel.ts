@@ -1,0 +1,16 @@
+import type { Call, CallOrigin, CallStorage } from './call.ts'
+import type { HookSet } from './hooks.ts'
+import type { CoreStats } from './stats.ts'
+import type { WireCounters } from './wire/counters.ts'
+import type { TimerWheel } from './wire/timer-wheel.ts'
+
+/** What servers and clients share of the core they belong to. */
+export interface Kernel extends CallOrigin {
+  readonly hooks: HookSet<Call, never, never>
+  readonly storage: CallStorage
+  readonly wheel: TimerWheel
+  readonly counters: WireCounters
+  readonly stats: CoreStats
+  /** Tracebacks are sent to callers. Config `DEBUG`, read at each use. */
+  readonly debug: boolean
+}

@@ -1,0 +1,302 @@
+import { fromWireError } from './answer.ts'
+import type { Target } from './balancer.ts'
+import { LiveCall, type Outcome } from './call.ts'
+import { describeThrown, ZaskError } from './errors.ts'
+import type { Kernel } from './kernel.ts'
+import type { RemoteStream } from './remote.ts'
+import { ReceivedStream } from './received-stream.ts'
+import type { Channel, ChannelListener } from './wire/channel.ts'
+import type { Event } from './wire/event.ts'
+
+/** Endpoints a call may be taken to, the first included. */
+const maxAttempts = 4
+
+/** What a call needs of the client that makes it. */
+export interface MadeCallOwner {
+  readonly kernel: Kernel
+  /** Sends the call to an endpoint but this one, or keeps it until one can be reached. */
+  dispatch(call: MadeCall, except?: Target): void
+  /** Whether there is another endpoint to take a call to that this one refused. */
+  hasOther(refused: Target): boolean
+  /** No answer will come any more; a call kept for an endpoint is let go. */
+  onSettled(call: MadeCall): void
+  /** What the endpoints are called, for messages. */
+  readonly targetName: string
+}
+
+/** The client-side life of one call: gate, request, first answer or stream, observers. It settles exactly once. */
+export class MadeCall extends LiveCall implements ChannelListener {
+  readonly side = 'client'
+  readonly parent: LiveCall | undefined
+  readonly promise: Promise<unknown> & AsyncIterable<unknown>
+  target: Target | undefined
+  attempts = 0
+  readonly #owner: MadeCallOwner
+  readonly #timeoutMs: number
+  readonly #callerSignal: AbortSignal | undefined
+  #resolve!: (value: unknown) => void
+  #reject!: (error: unknown) => void
+  #channel: Channel | undefined
+  #stream: ReceivedStream | undefined
+  #settled = false
+  #sentAt = 0
+
+  constructor(
+    owner: MadeCallOwner,
+    service: string | undefined,
+    version: string | undefined,
+    method: string,
+    args: readonly unknown[],
+    headers: Record<string, unknown>,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    parent: LiveCall | undefined,
+  ) {
+    super(owner.kernel, service, version, method, args, headers)
+    this.#owner = owner
+    this.parent = parent
+    this.#callerSignal = signal
+    this.#timeoutMs = parent === undefined ? timeoutMs : Math.min(timeoutMs, parent.remainingMs())
+    const promise = new Promise<unknown>((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    }) as Promise<unknown> & { [Symbol.asyncIterator]?: () => AsyncIterator<unknown> }
+    promise[Symbol.asyncIterator] = iterateAnswer
+    this.promise = promise as Promise<unknown> & AsyncIterable<unknown>
+  }
+
+  get peer(): string | undefined {
+    return this.target?.connection.endpoint
+  }
+
+  get over(): boolean {
+    return this.#settled
+  }
+
+  /** Runs gate and request. Never throws; what happens is told by `promise`. */
+  start(): void {
+    const { kernel } = this.#owner
+    kernel.stats.calling++
+    if (this.#timeoutMs < 2 ** 40) {
+      this.expireAfter(this.#timeoutMs)
+      kernel.wheel.schedule(this, this.#timeoutMs)
+    }
+    const signal = this.#callerSignal
+    if (signal !== undefined) {
+      if (signal.aborted) return this.#onCallerAbort()
+      signal.addEventListener('abort', this.#onCallerAbort, { once: true })
+    }
+    this.parent?.onAbort(this.#onParentAbort)
+    const { beforeCall } = kernel.hooks
+    if (!beforeCall.used) return this.#owner.dispatch(this)
+    try {
+      const waiting = beforeCall.run(this)
+      if (waiting === undefined) this.#owner.dispatch(this)
+      else waiting.then(this.#dispatch, this.fail)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  readonly #dispatch = (): void => {
+    if (!this.#settled) this.#owner.dispatch(this)
+  }
+
+  /** Sends the request to an endpoint that can be reached. */
+  send(target: Target): void {
+    this.target = target
+    this.attempts++
+    this.#sentAt = performance.now()
+    const { headers } = this
+    // Remaining time, not a point in time: clocks of two machines differ.
+    if (this.deadline !== undefined) headers['deadline_ms'] = Math.max(1, Math.round(this.deadline - this.#sentAt))
+    try {
+      this.#channel = target.connection.open(this, this.method, this.args, headers)
+      target.open++
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  // what the channel tells
+
+  onEvent(event: Event): void {
+    if (this.#stream !== undefined) return this.#stream.onEvent(event)
+    const { name } = event
+    if (event.malformed !== undefined) {
+      this.#leave()
+      this.fail(protocolError(`The answer of ${this.method} cannot be read: ${event.malformed}.`))
+    } else if (name === 'STREAM' || name === 'STREAM_DONE') {
+      const stream = new ReceivedStream(this.#channel as Channel, this)
+      this.#stream = stream
+      // From here on it is the reader who decides how long it waits.
+      this.#owner.kernel.wheel.cancel(this)
+      this.deadline = undefined
+      this.target?.answered(performance.now() - this.#sentAt)
+      this.#resolve(stream satisfies RemoteStream<unknown>)
+      stream.onEvent(event)
+    } else {
+      this.target?.answered(performance.now() - this.#sentAt)
+      const { args } = event
+      ;(this.#channel as Channel).close()
+      this.#release()
+      if (name === 'OK' && Array.isArray(args) && args.length > 0) this.#succeed(args[0])
+      else if (name === 'ERR') this.#onError(event)
+      else this.fail(protocolError(`${this.method} was answered with '${name.slice(0, 50)}', which is no answer.`))
+    }
+  }
+
+  onLost(error: ZaskError): void {
+    const { target } = this
+    this.#release()
+    // A peer whose connection stands but that has stopped beating must answer before it gets more calls.
+    if (target?.connection.up === true && error.code === 'ZASK_PEER_LOST') target.suspect = true
+    if (error.sent === false && this.#stream === undefined && this.#again(undefined)) return
+    if (this.#stream === undefined) this.fail(error)
+    else this.#stream.fail(error)
+  }
+
+  /** The time for the first answer is over. */
+  override onTimer(): void {
+    const sent = this.target !== undefined
+    const seconds = Math.round(this.#timeoutMs) / 1000
+    this.#giveUp(
+      sent
+        ? new ZaskError(
+            'ZASK_CALL_TIMEOUT',
+            `timeout after ${seconds}s, when calling remote method ${this.method}`,
+            { sent: true, details: { method: this.method, timeoutMs: this.#timeoutMs } },
+          )
+        : new ZaskError(
+            'ZASK_PEER_UNREACHABLE',
+            `No connection to ${this.#owner.targetName} within ${seconds}s, so ${this.method} was not sent. ` +
+              'Is the service running, and is the address right?',
+            { sent: false, retryable: true },
+          ),
+    )
+  }
+
+  readonly #onCallerAbort = (): void => {
+    const reason: unknown = this.#callerSignal?.reason
+    this.#giveUp(
+      new ZaskError('ZASK_CALL_CANCELLED', `The call of ${this.method} was cancelled.`, {
+        sent: this.target !== undefined,
+        cause: reason,
+      }),
+    )
+  }
+
+  readonly #onParentAbort = (reason: unknown): void => {
+    this.#giveUp(
+      new ZaskError(
+        'ZASK_CALL_CANCELLED',
+        `The call of ${this.method} was cancelled with the call it was made in: ${describeThrown(reason).message}`,
+        { sent: this.target !== undefined, cause: reason },
+      ),
+    )
+  }
+
+  /** Ends the call from this side. */
+  #giveUp(error: ZaskError): void {
+    if (this.#settled) return
+    this.#leave()
+    if (this.#stream === undefined) this.fail(error)
+    else this.#stream.fail(error)
+  }
+
+  /** Tells the peer, if it understands that, and forgets the channel. */
+  #leave(): void {
+    this.#channel?.cancel()
+    this.#release()
+  }
+
+  #release(): void {
+    if (this.#channel === undefined) return
+    this.#channel = undefined
+    if (this.target !== undefined) this.target.open--
+  }
+
+  #onError(event: Event): void {
+    const error = fromWireError(event)
+    // Such a server never ran the call: another endpoint may.
+    if (error.retryable && error.code === 'ZASK_SERVER_STOPPING') {
+      this.target?.avoid()
+      if (this.#again(this.target)) return
+    }
+    this.fail(error)
+  }
+
+  /** Takes a call that never ran to another endpoint, if it may still have one. */
+  #again(except: Target | undefined): boolean {
+    if (this.attempts >= maxAttempts || this.#settled) return false
+    if (except !== undefined && !this.#owner.hasOther(except)) return false
+    this.#owner.kernel.stats.made.retried++
+    this.target = undefined
+    this.#owner.dispatch(this, except)
+    return true
+  }
+
+  #succeed(value: unknown): void {
+    this.#finish()
+    this.#resolve(value)
+    this.#observe({ ok: true, value, durationMs: 0 })
+  }
+
+  readonly fail = (error: unknown): void => {
+    if (this.#settled) return
+    this.#finish()
+    this.#reject(error)
+    this.#observe({ ok: false, error, durationMs: 0 })
+  }
+
+  /** The stream has ended, in whatever way. */
+  streamEnded(error: unknown, items: number): void {
+    if (this.#settled) return
+    this.#release()
+    this.#finish()
+    this.#observe(
+      error === undefined
+        ? { ok: true, value: undefined, durationMs: 0, items }
+        : { ok: false, error, durationMs: 0, items },
+    )
+  }
+
+  #finish(): void {
+    this.#settled = true
+    const { kernel } = this.#owner
+    kernel.stats.calling--
+    kernel.wheel.cancel(this)
+    this.#callerSignal?.removeEventListener('abort', this.#onCallerAbort)
+    this.parent?.offAbort(this.#onParentAbort)
+    this.#owner.onSettled(this)
+  }
+
+  #observe(outcome: Outcome): void {
+    const { stats, hooks } = this.#owner.kernel
+    if (outcome.ok) stats.made.ok++
+    else stats.made.failed++
+    if (hooks.afterCall.used) void hooks.afterCall.run(this, { ...outcome, durationMs: this.elapsedMs() })
+  }
+}
+
+function protocolError(message: string): ZaskError {
+  return new ZaskError('ZASK_WIRE_MALFORMED', message, { sent: true })
+}
+
+/** Makes `for await (const item of client.method())` work on the promise that a call gives. */
+function iterateAnswer(this: Promise<unknown>): AsyncIterator<unknown> {
+  let stream: ReceivedStream | undefined
+  const open = async (): Promise<ReceivedStream> => {
+    const answer = await this
+    if (answer instanceof ReceivedStream) return (stream = answer)
+    throw new ZaskError(
+      'ZASK_CALL_NOT_STREAM',
+      'The method answered with a value, not with a stream: await it instead of iterating over it.',
+      { sent: true },
+    )
+  }
+  return {
+    next: async () => (stream ?? (await open())).next(),
+    return: async () => (stream ?? (await open())).return(),
+  }
+}

@@ -1,0 +1,83 @@
+import { ZaskError } from './errors.ts'
+import { nearMiss } from './near-miss.ts'
+import { defaultLimits } from './wire/event.ts'
+import type { WireOptions } from './wire/multiplexer.ts'
+
+/** What both ends of the wire can be told. */
+export interface EndOptions {
+  /**
+   * zerorpc heartbeats of each open call. Towards peers not known to be zask they are passive: every beat is
+   * answered, and only a peer that beats is judged by its beats. `null` switches them off.
+   * Default: `{ intervalMs: 5000 }`.
+   */
+  heartbeat?: { readonly intervalMs: number } | null
+  /** Items of a stream that may be on their way unread. Default: 100, as zerorpc. */
+  window?: number
+  /** Several events in one message towards zask peers. Default: true. */
+  coalesce?: boolean
+  /** Largest event sent or taken, in bytes. Default: 8 MiB. */
+  maxEventBytes?: number
+  /** Bytes that may wait for one peer before it is given up as too slow. Default: 16 MiB. */
+  maxPendingBytes?: number
+}
+
+export function wireOptions(options: EndOptions, lingerMs: number): WireOptions {
+  const heartbeat = options.heartbeat === undefined ? { intervalMs: 5000 } : options.heartbeat
+  if (heartbeat !== null && (typeof heartbeat !== 'object' || !(heartbeat.intervalMs >= 10))) {
+    throw new ZaskError(
+      'ZASK_OPTION_INVALID',
+      `heartbeat is { intervalMs: 10 or more } or null for none, got ${JSON.stringify(heartbeat)}.`,
+    )
+  }
+  return {
+    heartbeatMs: heartbeat === null ? null : heartbeat.intervalMs,
+    window: wholeNumber('window', options.window, 100, 2, 10_000),
+    coalesce: options.coalesce ?? true,
+    events: {
+      ...defaultLimits,
+      maxBytes: wholeNumber('maxEventBytes', options.maxEventBytes, defaultLimits.maxBytes, 1024, 2 ** 31 - 1),
+    },
+    maxChannels: 100_000,
+    maxChannelsPerPeer: 10_000,
+    maxPendingBytes: wholeNumber('maxPendingBytes', options.maxPendingBytes, 16 * 1024 * 1024, 1024, 2 ** 40),
+    lingerMs,
+  }
+}
+
+/** A whole number of a range; `ZASK_OPTION_INVALID` names option, value and range. */
+export function wholeNumber(
+  name: string,
+  value: number | undefined,
+  otherwise: number,
+  least: number,
+  most: number,
+): number {
+  const number = value ?? otherwise
+  if (Number.isInteger(number) && number >= least && number <= most) return number
+  throw new ZaskError('ZASK_OPTION_INVALID', `${name} is a whole number from ${least} to ${most}, got ${String(value)}.`)
+}
+
+/** Milliseconds, or Infinity for no limit. */
+export function milliseconds(name: string, value: number | undefined, otherwise: number): number {
+  const number = value ?? otherwise
+  if (typeof number === 'number' && number > 0) return number
+  throw new ZaskError(
+    'ZASK_OPTION_INVALID',
+    `${name} is a number of milliseconds above 0, or Infinity for no limit, got ${String(value)}.`,
+  )
+}
+
+/** A misspelt option would silently do nothing: it is refused, with the name that was meant. */
+export function checkOptions(where: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new ZaskError('ZASK_OPTION_INVALID', `${where} takes an object of options, got ${String(options)}.`)
+  }
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue
+    const meant = nearMiss(key, known)
+    throw new ZaskError(
+      'ZASK_OPTION_INVALID',
+      `${where} has no option '${key}'. ${meant === undefined ? `It has ${known.join(', ')}.` : `Did you mean '${meant}'?`}`,
+    )
+  }
+}

@@ -1,0 +1,319 @@
+import { toWireError } from './answer.ts'
+import { LiveCall, type Outcome } from './call.ts'
+import { ZaskError } from './errors.ts'
+import { answerBuiltIn, builtInNames } from './introspection.ts'
+import type { Kernel } from './kernel.ts'
+import type { Service } from './service.ts'
+import type { Channel, ChannelListener } from './wire/channel.ts'
+import type { Event } from './wire/event.ts'
+
+/** How long a method that was told to stop may go on before its session is ended without it. */
+const abandonMs = 5_000
+
+/** What a call needs of the server it came to. */
+export interface ServedCallOwner {
+  readonly kernel: Kernel
+  /** The call's session has ended; its place is free. */
+  onEnded(call: ServedCall): void
+}
+
+/**
+ * The server-side life of one call: gate, method, answer, observers, end of session. Whatever happens, the session
+ * ends exactly once.
+ */
+export class ServedCall extends LiveCall implements ChannelListener {
+  readonly side = 'server'
+  readonly parent = undefined
+  readonly #owner: ServedCallOwner
+  readonly #served: Service
+  readonly #channel: Channel
+  /** A zerorpc 1 caller reads an ERR of one element. */
+  readonly #oldCaller: boolean
+  readonly #malformed: string | undefined
+  #outcome: Outcome | undefined
+  #items: number | undefined
+  #iterator: AnyIterator | undefined
+  #started = false
+  #ended = false
+
+  constructor(owner: ServedCallOwner, served: Service, channel: Channel, request: Event) {
+    super(
+      owner.kernel,
+      served.name,
+      served.version,
+      request.name,
+      Array.isArray(request.args) ? (request.args as unknown[]) : [],
+      request.headers as Record<string, unknown>,
+    )
+    this.#owner = owner
+    this.#served = served
+    this.#channel = channel
+    this.#oldCaller = request.version < 2
+    this.#malformed = request.malformed ?? (Array.isArray(request.args) ? undefined : 'the arguments are no array')
+    channel.listener = this
+    const remainingMs = request.headers['deadline_ms']
+    if (typeof remainingMs === 'number' && remainingMs >= 0 && remainingMs < 2 ** 31) {
+      this.expireAfter(remainingMs)
+      owner.kernel.wheel.schedule(this, remainingMs)
+    }
+  }
+
+  get peer(): string {
+    return Buffer.from(this.#channel.peer.key, 'latin1').toString('hex')
+  }
+
+  /** The class's name, for logs that name it as the original did. */
+  get className(): string {
+    return this.#served.className
+  }
+
+  /** Runs the call. Never throws. */
+  run(): void {
+    this.#started = true
+    if (this.#outcome !== undefined) return this.#end()
+    this.#owner.kernel.storage.run(this, this.#gate)
+  }
+
+  /** Answers without running anything: the server is stopping or full. */
+  refuse(error: ZaskError): void {
+    this.#owner.kernel.storage.run(this, () => this.#fail(error))
+  }
+
+  /** Ends the call from the server's side: the answer is the error, if there is still one to answer. */
+  cut(error: ZaskError): void {
+    if (this.#outcome !== undefined) return
+    this.#answerError(error)
+    this.#stop(error, 100)
+  }
+
+  // what the channel tells
+
+  onEvent(_event: Event): void {
+    // A request is the only event a caller may send; more of them were counted against its credit.
+    this.#channel.read()
+  }
+
+  onLost(error: ZaskError): void {
+    this.#stop(error, abandonMs)
+  }
+
+  onCancel(): void {
+    this.#stop(new ZaskError('ZASK_CALL_CANCELLED', 'The caller has cancelled the call.', { sent: true }), abandonMs)
+  }
+
+  /** The deadline has passed, or, after that, the time a method has to react to it. */
+  override onTimer(): void {
+    if (this.#outcome !== undefined) return this.#end()
+    const error = new ZaskError(
+      'ZASK_CALL_TIMEOUT',
+      `timeout after ${Math.round(this.elapsedMs())}ms, while running ${this.method}`,
+    )
+    this.#answerError(error)
+    this.#stop(error, abandonMs)
+  }
+
+  // the steps
+
+  readonly #gate = (): void => {
+    const { beforeCall } = this.#owner.kernel.hooks
+    if (!beforeCall.used) return this.#execute()
+    try {
+      const waiting = beforeCall.run(this)
+      if (waiting === undefined) this.#execute()
+      else waiting.then(this.#execute, this.#fail)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  readonly #execute = (): void => {
+    if (this.#outcome !== undefined) return this.#end()
+    try {
+      const result = this.#invoke()
+      if (isThenable(result)) Promise.resolve(result).then(this.#finish, this.#fail)
+      else this.#finish(result)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #invoke(): unknown {
+    const method = this.#served.method(this.method)
+    if (method === undefined) {
+      if (builtInNames.has(this.method)) return answerBuiltIn(this.#served, this.method, this.args)
+      // zerorpc-python's answer: NameError, with the bare name as its text (core.py:150).
+      throw new ZaskError('ZASK_METHOD_UNKNOWN', this.method.slice(0, 200), {
+        details: { service: this.#served.displayName },
+      })
+    }
+    if (this.#malformed !== undefined) {
+      throw new ZaskError('ZASK_ARGS_INVALID', `The request for '${this.method}' cannot be read: ${this.#malformed}.`)
+    }
+    return (method.fn as (...args: readonly unknown[]) => unknown).apply(this.#served.target, this.args as unknown[])
+  }
+
+  readonly #finish = (result: unknown): void => {
+    if (this.#outcome !== undefined) return this.#end()
+    try {
+      const iterator = iteratorOf(result)
+      if (iterator !== undefined) {
+        void this.#stream(iterator)
+        return
+      }
+      this.#channel.emit('OK', [result])
+    } catch (error) {
+      return this.#fail(error)
+    }
+    this.#channel.close()
+    this.#settle({ ok: true, value: result, durationMs: this.elapsedMs() })
+    this.#end()
+  }
+
+  readonly #fail = (error: unknown): void => {
+    if (this.#outcome !== undefined) return this.#end()
+    this.#answerError(error)
+    this.#settle(this.#failure(error))
+    this.#end()
+  }
+
+  async #stream(iterator: AnyIterator): Promise<void> {
+    const channel = this.#channel
+    this.#iterator = iterator
+    this.#items = 0
+    try {
+      for (;;) {
+        const next = iterator.next()
+        const step = isThenable(next) ? await next : next
+        if (this.#outcome !== undefined) break
+        // STREAM, STREAM_DONE and ERR alike wait for credit; a reader that is gone rejects the wait.
+        const credit = channel.ready()
+        if (credit !== undefined) await credit
+        if (step.done === true) break
+        channel.emit('STREAM', step.value)
+        if (this.#items++ === 0) this.#disarm()
+      }
+      if (this.#outcome === undefined) {
+        channel.emit('STREAM_DONE', null)
+        channel.close()
+        this.#settle({ ok: true, value: undefined, durationMs: this.elapsedMs(), items: this.#items })
+      }
+    } catch (error) {
+      if (this.#outcome === undefined) {
+        await channel.ready()?.catch(() => undefined)
+        this.#answerError(error)
+        if (this.#outcome === undefined) this.#settle(this.#failure(error))
+      }
+    }
+    this.#iterator = undefined
+    await this.#return(iterator)
+    this.#end()
+  }
+
+  /** The caller waits for the first item only (zerorpc-python core.py:226): from here on there is no deadline. */
+  #disarm(): void {
+    this.#owner.kernel.wheel.cancel(this)
+    this.deadline = undefined
+  }
+
+  /** A generator's `finally` runs however its stream ended. */
+  async #return(iterator: AnyIterator): Promise<void> {
+    try {
+      await iterator.return?.()
+    } catch (error) {
+      this.log.debug({ err: error }, 'the stream failed while it was being ended')
+    }
+  }
+
+  /** Nobody waits for the answer any more: the outcome is known, the method is told, and gets time to end. */
+  #stop(error: ZaskError, graceMs: number): void {
+    if (this.#outcome !== undefined) return
+    this.#settle(this.#failure(error))
+    this.#channel.close()
+    this.abort(error)
+    if (this.#iterator !== undefined) void this.#return(this.#iterator)
+    if (!this.#started) this.#end()
+    else if (!this.#ended) this.#owner.kernel.wheel.schedule(this, graceMs)
+  }
+
+  #answerError(error: unknown): void {
+    const channel = this.#channel
+    if (channel.closed) return
+    const { args, headers } = toWireError(error, this.#owner.kernel.debug)
+    // Without credit the error cannot be sent; the caller finds the stream broken when the channel is gone.
+    if (channel.credit > 0) {
+      const body = this.#oldCaller ? [`${args[0]}: ${args[1]}`] : args
+      try {
+        channel.emit('ERR', body, headers)
+      } catch {
+        channel.emit('ERR', body)
+      }
+    }
+    channel.close()
+  }
+
+  #failure(error: unknown): Outcome {
+    const outcome = { ok: false, error, durationMs: this.elapsedMs() } as const
+    return this.#items === undefined ? outcome : { ...outcome, items: this.#items }
+  }
+
+  #settle(outcome: Outcome): void {
+    this.#outcome = outcome
+    this.#owner.kernel.wheel.cancel(this)
+  }
+
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    const { kernel } = this.#owner
+    kernel.wheel.cancel(this)
+    if (kernel.hooks.afterCall.used || kernel.hooks.sessionEnd.used) kernel.storage.run(this, this.#observe)
+    else this.#owner.onEnded(this)
+  }
+
+  readonly #observe = (): void => {
+    const { afterCall, sessionEnd } = this.#owner.kernel.hooks
+    const outcome = this.#outcome as Outcome
+    const after = afterCall.run(this, outcome)
+    const ending = after === undefined ? sessionEnd.run(this) : after.then(() => sessionEnd.run(this))
+    if (ending === undefined) this.#owner.onEnded(this)
+    else void ending.then(() => this.#owner.onEnded(this))
+  }
+
+  /** The session has ended. */
+  get over(): boolean {
+    return this.#ended
+  }
+
+  /** What became of the call; undefined while nothing has. */
+  get outcome(): Outcome | undefined {
+    return this.#outcome
+  }
+}
+
+type AnyIterator = {
+  next(): Promise<IteratorResult<unknown>> | IteratorResult<unknown>
+  return?(): unknown
+}
+
+function isThenable<T>(value: T): value is T & PromiseLike<Awaited<T>> {
+  return (
+    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+    typeof (value as { then?: unknown }).then === 'function'
+  )
+}
+
+/**
+ * The iterator of what is a stream: a generator, or anything async iterable. Arrays, texts, maps and sets can be
+ * iterated too, but are values.
+ */
+function iteratorOf(result: unknown): AnyIterator | undefined {
+  if (typeof result !== 'object' || result === null) return undefined
+  const candidate = result as Partial<AsyncIterable<unknown> & Iterable<unknown> & Iterator<unknown>>
+  if (typeof candidate[Symbol.asyncIterator] === 'function') {
+    return (candidate as AsyncIterable<unknown>)[Symbol.asyncIterator]() as AnyIterator
+  }
+  if (typeof candidate[Symbol.iterator] === 'function' && typeof candidate.next === 'function') {
+    return candidate as AnyIterator
+  }
+  return undefined
+}

@@ -1,0 +1,47 @@
+import type { WireCounters } from './wire/counters.ts'
+
+/** Numbers of one core. All but those under `now` only ever grow. */
+export interface StatsReport {
+  /** Calls served: answered, failed, and refused without having been run. */
+  readonly served: { readonly ok: number; readonly failed: number; readonly overloaded: number }
+  /** Calls made by clients of this core. */
+  readonly made: { readonly ok: number; readonly failed: number; readonly retried: number }
+  readonly now: {
+    readonly running: number
+    readonly queued: number
+    readonly calling: number
+    readonly channels: number
+    readonly timers: number
+  }
+  readonly wire: {
+    readonly eventsIn: number
+    readonly messagesOut: number
+    readonly lostPeers: number
+    /** What came in and was not used, by reason. */
+    readonly dropped: Readonly<Record<string, number>>
+  }
+}
+
+/** Where servers and clients count. */
+export class CoreStats {
+  served = { ok: 0, failed: 0, overloaded: 0 }
+  made = { ok: 0, failed: 0, retried: 0 }
+  running = 0
+  queued = 0
+  calling = 0
+
+  report(counters: WireCounters, channels: number, timers: number): StatsReport {
+    const { running, queued, calling } = this
+    return {
+      served: { ...this.served },
+      made: { ...this.made },
+      now: { running, queued, calling, channels, timers },
+      wire: {
+        eventsIn: counters.eventsIn,
+        messagesOut: counters.messagesOut,
+        lostPeers: counters.lostPeers,
+        dropped: Object.fromEntries(counters.dropped),
+      },
+    }
+  }
+}

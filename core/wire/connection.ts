@@ -1,0 +1,133 @@
+import { ZaskError } from '../errors.ts'
+import type { Channel, ChannelListener } from './channel.ts'
+import type { WireCounters } from './counters.ts'
+import type { Event } from './event.ts'
+import { Multiplexer, type WireOptions } from './multiplexer.ts'
+import { Peer } from './peer.ts'
+import type { SocketListener } from './socket.ts'
+import type { TimerWheel } from './timer-wheel.ts'
+
+/**
+ * Answers that were on their way when the connection broke may still lie unread in the socket: so long they are
+ * waited for before the open calls are given up.
+ */
+const drainMs = 25
+
+export interface ConnectionListener {
+  /** The endpoint can be reached, or cannot any more. */
+  onChange(): void
+}
+
+/** The end that calls: one DEALER to one endpoint, so that a broken connection means exactly its own calls. */
+export class Connection extends Multiplexer {
+  readonly endpoint: string
+  readonly #remote: Peer
+  readonly #listener: ConnectionListener
+  /** How many connections stand. More than one only where the socket is bound and servers dial in. */
+  #up = 0
+
+  constructor(
+    endpoint: string,
+    options: WireOptions,
+    wheel: TimerWheel,
+    counters: WireCounters,
+    listener: ConnectionListener,
+  ) {
+    super('dealer', options, wheel, counters)
+    this.endpoint = endpoint
+    this.#listener = listener
+    this.#remote = new Peer(this, endpoint, [], options.coalesce)
+  }
+
+  /** The endpoint answers: its handshake is done and it has not gone since. */
+  get up(): boolean {
+    return this.#up > 0
+  }
+
+  connect(): void {
+    this.socket.connect(this.endpoint)
+    // libzmq has no monitor events for inproc; such a connection stands at once.
+    if (this.endpoint.startsWith('inproc://')) this.#onUp()
+  }
+
+  /** The other way round: waits for a server that connects out to us. Who dials in is not known apart. */
+  async bind(): Promise<string> {
+    this.#remote.announced = true
+    const real = await this.socket.bind(this.endpoint)
+    if (this.endpoint.startsWith('inproc://')) this.#onUp()
+    return real
+  }
+
+  /** Opens a channel with its request. Throws what cannot be encoded. */
+  open(
+    listener: ChannelListener,
+    name: string,
+    args: readonly unknown[],
+    headers: Readonly<Record<string, unknown>> | undefined,
+  ): Channel {
+    const id = this.ids.next()
+    const remote = this.#remote
+    remote.emitOpening(id, name, args, headers)
+    const channel = this.channel(remote, id, listener)
+    channel.openedAt = remote.emitted
+    return channel
+  }
+
+  /** False only where the channel's request provably never left this process. */
+  wasSent(channel: Channel): boolean {
+    return channel.openedAt <= this.#remote.sent
+  }
+
+  async close(error: ZaskError): Promise<void> {
+    this.flush()
+    this.#loseAll([...this.#remote.channels.values()], error)
+    await this.socket.close()
+  }
+
+  protected override socketListener(): SocketListener {
+    return {
+      onMessage: (frames) => this.receive(this.#remote, frames.at(-1) as Buffer),
+      onUp: () => this.#onUp(),
+      onDown: () => this.#onDown(),
+    }
+  }
+
+  protected override onShown(_peer: Peer): void {
+    // We have shown ourselves with our first request.
+  }
+
+  protected override onUnrouted(_peer: Peer, event: Event): void {
+    this.counters.drop(event.responseTo === undefined ? 'request to a client' : 'unknown channel')
+  }
+
+  override onPeerGone(peer: Peer, error: ZaskError): void {
+    this.counters.lostPeers++
+    this.#loseAll([...peer.channels.values()], error)
+  }
+
+  #onUp(): void {
+    this.#up++
+    this.#listener.onChange()
+  }
+
+  #onDown(): void {
+    if (this.#up > 0) this.#up--
+    const broken = [...this.#remote.channels.values()]
+    const unsent = broken.filter((channel) => !this.wasSent(channel))
+    this.#remote.reset()
+    if (broken.length > 0) this.counters.lostPeers++
+    this.#loseAll(
+      unsent,
+      new ZaskError('ZASK_PEER_LOST', `${this.endpoint} is gone.`, { sent: false, retryable: true }),
+    )
+    const lost = new ZaskError('ZASK_PEER_LOST', `Lost remote: the connection to ${this.endpoint} broke.`, {
+      sent: true,
+    })
+    if (broken.length > 0) setTimeout(() => this.#loseAll(broken, lost), drainMs)
+    this.#listener.onChange()
+  }
+
+  #loseAll(channels: readonly Channel[], error: ZaskError): void {
+    for (const channel of channels) channel.lose(error)
+  }
+}

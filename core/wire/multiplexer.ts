@@ -1,0 +1,310 @@
+import { ZaskError } from '../errors.ts'
+import { Channel, type ChannelListener, type ChannelOptions, controlEvents } from './channel.ts'
+import type { WireCounters } from './counters.ts'
+import { type Event, type EventId, type EventLimits, EventReader, EventWriter, IdSource } from './event.ts'
+import { announcement, Peer, type PeerHost } from './peer.ts'
+import { type SendResult, type SocketListener, WireSocket } from './socket.ts'
+import { TimerEntry, type TimerWheel } from './timer-wheel.ts'
+
+export interface WireOptions {
+  /** Milliseconds between beats, null for none. */
+  readonly heartbeatMs: number | null
+  /** Events of a stream this side takes before it has read the first. */
+  readonly window: number
+  /** Several events in one message, towards peers that show that they read it. */
+  readonly coalesce: boolean
+  readonly events: EventLimits
+  /** Open channels of one socket, and of one peer of it. */
+  readonly maxChannels: number
+  readonly maxChannelsPerPeer: number
+  /** Bytes that may wait for one peer. */
+  readonly maxPendingBytes: number
+  readonly lingerMs: number
+}
+
+/** Peers that are remembered without an open channel, for what they have shown. */
+const maxIdlePeers = 10_000
+/** Routing frames before the payload: more is no proxy chain but an attack. */
+const maxEnvelopeFrames = 8
+const maxPooledWriters = 64
+/** How long a channel that was opened by a control event waits for its request. */
+const requestPatienceMs = 30_000
+
+/**
+ * Events to channels and back, for one socket.
+ *
+ * Channels are kept per peer and by the raw token of the id: another connection that knows an id cannot touch the
+ * channel, and a text never matches bytes of the same letters (zerorpc-python compares them so, too).
+ */
+export abstract class Multiplexer implements PeerHost {
+  readonly wheel: TimerWheel
+  readonly ids: IdSource = new IdSource()
+  readonly maxPendingBytes: number
+  protected readonly socket: WireSocket
+  protected readonly options: WireOptions
+  protected readonly counters: WireCounters
+  readonly #channelOptions: ChannelOptions
+  readonly #reader: EventReader
+  readonly #writers: EventWriter[] = []
+  #dirty: Peer[] = []
+  #flushing = false
+  /** The peer whose message is being read, and how many events that message held so far. */
+  #from: Peer | undefined
+  #eventsInMessage = 0
+  #openChannels = 0
+
+  constructor(kind: 'router' | 'dealer', options: WireOptions, wheel: TimerWheel, counters: WireCounters) {
+    this.options = options
+    this.wheel = wheel
+    this.counters = counters
+    this.maxPendingBytes = options.maxPendingBytes
+    this.#channelOptions = { heartbeatMs: options.heartbeatMs, window: options.window }
+    this.#reader = new EventReader(options.events)
+    this.socket = new WireSocket(kind, this.socketListener(), {
+      maxFrameBytes: options.events.maxBytes,
+      lingerMs: options.lingerMs,
+    })
+  }
+
+  protected abstract socketListener(): SocketListener
+  /** An event that belongs to no channel of the peer. */
+  protected abstract onUnrouted(peer: Peer, event: Event): void
+  /** A peer has shown that it is zask. */
+  protected abstract onShown(peer: Peer): void
+  abstract onPeerGone(peer: Peer, error: ZaskError): void
+
+  /** Reads one body frame that came from a peer. */
+  protected receive(peer: Peer, payload: Buffer): void {
+    this.#from = peer
+    this.#eventsInMessage = 0
+    const complaint = this.#reader.read(payload, this.#route)
+    this.#from = undefined
+    if (complaint !== undefined) this.counters.drop(complaint)
+  }
+
+  protected channel(peer: Peer, id: EventId, listener: ChannelListener | undefined): Channel {
+    const channel = new Channel(peer, id, this.#channelOptions)
+    channel.listener = listener
+    peer.channels.set(id, channel)
+    this.#openChannels++
+    channel.opened()
+    return channel
+  }
+
+  get openChannels(): number {
+    return this.#openChannels
+  }
+
+  onChannelClosed(): void {
+    this.#openChannels--
+  }
+
+  /** Sends what this turn has collected now. */
+  flush(): void {
+    const dirty = this.#dirty
+    this.#dirty = []
+    this.#flushing = false
+    for (const peer of dirty) peer.flush()
+  }
+
+  readonly #route = (event: Event): void => {
+    const peer = this.#from as Peer
+    this.counters.eventsIn++
+    // Several events in one message show it as well as the header key does.
+    if (!peer.isZask && (event.headers[announcement] !== undefined || this.#eventsInMessage > 0))
+      this.#show(peer)
+    this.#eventsInMessage++
+    if (event.responseTo !== undefined) {
+      const channel = peer.channels.get(event.responseTo)
+      if (channel !== undefined) {
+        channel.receive(event)
+        return
+      }
+    }
+    this.onUnrouted(peer, event)
+  }
+
+  #show(peer: Peer): void {
+    if (!this.options.coalesce || peer.viaProxy) return
+    peer.isZask = true
+    this.onShown(peer)
+  }
+
+  // what peers ask for
+
+  takeWriter(): EventWriter {
+    return this.#writers.pop() ?? new EventWriter(this.options.events)
+  }
+
+  giveBackWriter(writer: EventWriter): void {
+    if (this.#writers.length < maxPooledWriters) this.#writers.push(writer)
+  }
+
+  flushLater(peer: Peer): void {
+    this.#dirty.push(peer)
+    if (this.#flushing) return
+    this.#flushing = true
+    setImmediate(this.#flushNow)
+  }
+
+  readonly #flushNow = (): void => this.flush()
+
+  send(frames: (Buffer | string)[]): Promise<SendResult> {
+    this.counters.messagesOut++
+    return this.socket.send(frames)
+  }
+}
+
+/** Called for each request that a peer makes; the listener it returns hears the rest of the conversation. */
+export type OnRequest = (channel: Channel, request: Event) => void
+
+/** The end that is called: one ROUTER. */
+export class ServerMultiplexer extends Multiplexer {
+  readonly #peers = new Map<string, Peer>()
+  readonly #onRequest: OnRequest
+
+  constructor(options: WireOptions, wheel: TimerWheel, counters: WireCounters, onRequest: OnRequest) {
+    super('router', options, wheel, counters)
+    this.#onRequest = onRequest
+  }
+
+  bind(endpoint: string): Promise<string> {
+    return this.socket.bind(endpoint)
+  }
+
+  connect(endpoint: string): void {
+    this.socket.connect(endpoint)
+  }
+
+  async close(): Promise<void> {
+    this.flush()
+    for (const peer of this.#peers.values()) for (const channel of peer.channels.values()) channel.close()
+    await this.socket.close()
+  }
+
+  protected override socketListener(): SocketListener {
+    return { onMessage: (frames) => this.#onMessage(frames) }
+  }
+
+  /**
+   * The last frame is the payload, the one before it a delimiter that may be missing and is not looked at
+   * (zerorpc-python events.py:354-369), all before that the way back.
+   */
+  #onMessage(frames: Buffer[]): void {
+    const payload = frames.at(-1) as Buffer
+    const envelopeLength = frames.length > 2 ? frames.length - 2 : 1
+    if (frames.length < 2 || envelopeLength > maxEnvelopeFrames) {
+      this.counters.drop('routing envelope')
+      return
+    }
+    const key =
+      envelopeLength === 1 ? (frames[0] as Buffer).toString('latin1') : envelopeKey(frames, envelopeLength)
+    this.receive(this.#peer(key, frames, envelopeLength), payload)
+  }
+
+  #peer(key: string, frames: Buffer[], envelopeLength: number): Peer {
+    const known = this.#peers.get(key)
+    if (known !== undefined) return known
+    // A frame is a view on its message: keep copies, or 5 bytes hold 8 MiB.
+    const envelope = frames.slice(0, envelopeLength).map((frame) => Buffer.from(frame))
+    // We show ourselves only to those who have shown themselves.
+    const peer = new Peer(this, key, envelope, false)
+    if (this.#peers.size >= maxIdlePeers) this.#dropIdlePeers()
+    this.#peers.set(key, peer)
+    return peer
+  }
+
+  #dropIdlePeers(): void {
+    let excess = this.#peers.size - maxIdlePeers / 2
+    // Maps keep the order of insertion: the oldest go first.
+    for (const peer of this.#peers.values()) {
+      if (excess <= 0) break
+      if (peer.channels.size > 0 || peer.pendingBytes > 0) continue
+      this.#peers.delete(peer.key)
+      excess--
+    }
+  }
+
+  protected override onShown(peer: Peer): void {
+    peer.announced = false
+  }
+
+  protected override onUnrouted(peer: Peer, event: Event): void {
+    const { id, name } = event
+    if (event.responseTo !== undefined) {
+      // Late beats and credit for a call that has ended: normal, and zerorpc drops them as well.
+      this.counters.drop('unknown channel')
+      return
+    }
+    if (id === undefined) {
+      this.counters.drop('no message_id')
+      return
+    }
+    if (peer.channels.has(id)) {
+      this.counters.drop('duplicate message_id')
+      return
+    }
+    if (name === '_zask_cancel') {
+      this.counters.drop('unknown channel')
+      return
+    }
+    if (
+      peer.channels.size >= this.options.maxChannelsPerPeer ||
+      this.openChannels >= this.options.maxChannels
+    ) {
+      this.counters.drop('too many channels')
+      if (!controlEvents.has(name))
+        peer.emit(id, 'ERR', ['Overloaded', 'Too many open calls.', ''], { retryable: true })
+      return
+    }
+    if (controlEvents.has(name)) this.#awaitRequest(this.channel(peer, id, undefined), event)
+    else this.#onRequest(this.channel(peer, id, undefined), event)
+  }
+
+  /**
+   * A beat or a credit may come before the request it belongs to (a zerorpc-python client beats while its
+   * middleware holds the request back); the first other event on that channel is the request.
+   */
+  #awaitRequest(channel: Channel, control: Event): void {
+    const patience = new Patience(channel)
+    this.wheel.schedule(patience, requestPatienceMs)
+    channel.listener = {
+      onEvent: (event) => {
+        this.wheel.cancel(patience)
+        channel.read()
+        this.#onRequest(channel, event)
+      },
+      onLost: () => this.wheel.cancel(patience),
+    }
+    channel.receive(control)
+  }
+
+  override onPeerGone(peer: Peer, error: ZaskError): void {
+    this.#peers.delete(peer.key)
+    this.counters.lostPeers++
+    for (const channel of peer.channels.values()) channel.lose(error)
+  }
+}
+
+/** Ends a channel that was opened by a control event and never saw its request. */
+class Patience extends TimerEntry {
+  readonly #channel: Channel
+
+  constructor(channel: Channel) {
+    super()
+    this.#channel = channel
+  }
+
+  override onTimer(): void {
+    this.#channel.close()
+  }
+}
+
+function envelopeKey(frames: Buffer[], length: number): string {
+  let key = ''
+  for (let index = 0; index < length; index++) {
+    const frame = frames[index] as Buffer
+    key += `${frame.length}:${frame.toString('latin1')}`
+  }
+  return key
+}

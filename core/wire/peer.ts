@@ -1,0 +1,185 @@
+import { ZaskError } from '../errors.ts'
+import type { Channel } from './channel.ts'
+import type { EventId, EventWriter, IdSource } from './event.ts'
+import type { SendResult } from './socket.ts'
+import type { TimerWheel } from './timer-wheel.ts'
+
+/** What a peer needs of the socket it is reached by. */
+export interface PeerHost {
+  readonly wheel: TimerWheel
+  readonly ids: IdSource
+  /** Bytes that may wait for one peer before it is given up. */
+  readonly maxPendingBytes: number
+  takeWriter(): EventWriter
+  giveBackWriter(writer: EventWriter): void
+  onChannelClosed(): void
+  /** Calls `peer.flush()` at the end of this turn of the event loop. */
+  flushLater(peer: Peer): void
+  send(frames: (Buffer | string)[]): Promise<SendResult>
+  /** The peer cannot be reached any more, or is too slow to be kept. */
+  onPeerGone(peer: Peer, error: ZaskError): void
+}
+
+/** A message is sent at the latest when it holds so much. */
+const flushBytes = 64 * 1024
+/** The header key by which a peer shows that it reads several events from one message. */
+export const announcement = 'zask'
+
+/**
+ * One peer of a socket, and the way out to it: a queue of its own, so that a slow one holds up nobody else.
+ *
+ * Between zask peers the events of one turn of the event loop travel in one message: a ZeroMQ message costs
+ * ten times what an event costs. A plain peer ignores all but the first event of a message, so it gets them singly.
+ */
+export class Peer {
+  readonly key: string
+  readonly channels: Map<EventId, Channel> = new Map()
+  /** The peer has shown that it is zask, on this connection. */
+  isZask = false
+  /** Nothing is left to show: we have shown the peer what we are, on this connection, or must not. */
+  announced: boolean
+  /** Events given to the outbox, and events libzmq has taken, since the connection began. */
+  emitted = 0
+  sent = 0
+
+  readonly #host: PeerHost
+  readonly #envelope: readonly Buffer[]
+  readonly #announces: boolean
+  #writer: EventWriter | undefined
+  #queue: { payload: Buffer; events: number }[] = []
+  #pendingBytes = 0
+  #pumping = false
+  /** Counts connections: what was queued for an earlier one must not be sent on the next. */
+  #epoch = 0
+
+  constructor(host: PeerHost, key: string, envelope: readonly Buffer[], announces: boolean) {
+    this.#host = host
+    this.key = key
+    this.#envelope = envelope
+    this.#announces = announces
+    this.announced = !announces
+  }
+
+  /** Between us and the peer stands something that forwards messages: who answers next may be somebody else. */
+  get viaProxy(): boolean {
+    return this.#envelope.length > 1
+  }
+
+  get wheel(): TimerWheel {
+    return this.#host.wheel
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes
+  }
+
+  /** Sends an event of an open channel. Throws `ZASK_WIRE_NOT_ENCODABLE` and `ZASK_WIRE_TOO_LARGE`. */
+  emit(responseTo: EventId, name: string, args: unknown, extra?: Readonly<Record<string, unknown>>): void {
+    this.#write(this.#host.ids.next(), responseTo, name, args, extra)
+  }
+
+  /** Sends the event that opens a channel; its id becomes the channel's. */
+  emitOpening(id: EventId, name: string, args: unknown, extra?: Readonly<Record<string, unknown>>): void {
+    this.#write(id, undefined, name, args, extra)
+  }
+
+  forget(channel: Channel): void {
+    if (this.channels.delete(channel.id)) this.#host.onChannelClosed()
+  }
+
+  /** The connection is a new one: nothing is known of who answers there, and nothing old may be sent to it. */
+  reset(): void {
+    this.#epoch++
+    this.isZask = false
+    this.announced = !this.#announces
+    this.emitted = this.sent = 0
+    this.#queue = []
+    this.#pendingBytes = 0
+    if (this.#writer !== undefined) {
+      this.#writer.take()
+      this.#host.giveBackWriter(this.#writer)
+      this.#writer = undefined
+    }
+  }
+
+  /** Hands over what the turn of the event loop has collected. */
+  flush(): void {
+    const writer = this.#writer
+    if (writer === undefined) return
+    this.#writer = undefined
+    const events = writer.count
+    this.#push(writer.take(), events)
+    this.#host.giveBackWriter(writer)
+  }
+
+  #write(
+    id: EventId,
+    responseTo: EventId | undefined,
+    name: string,
+    args: unknown,
+    extra: Readonly<Record<string, unknown>> | undefined,
+  ): void {
+    const announcing = !this.announced
+    if (announcing) extra = { ...extra, [announcement]: 1 }
+    const collected = this.#writer
+    const writer = collected ?? this.#host.takeWriter()
+    try {
+      writer.write({ id, responseTo, extra }, name, args)
+    } catch (error) {
+      if (collected === undefined) this.#host.giveBackWriter(writer)
+      throw error
+    }
+    if (announcing) this.announced = true
+    this.emitted++
+    if (!this.isZask) {
+      this.#writer = undefined
+      this.#push(writer.take(), 1)
+      this.#host.giveBackWriter(writer)
+    } else if (collected === undefined) {
+      this.#writer = writer
+      this.#host.flushLater(this)
+    } else if (writer.byteLength >= flushBytes) this.flush()
+  }
+
+  #push(payload: Buffer, events: number): void {
+    this.#pendingBytes += payload.byteLength
+    if (this.#pendingBytes > this.#host.maxPendingBytes && this.#queue.length > 0) {
+      const seen = this.#pendingBytes
+      this.reset()
+      this.#host.onPeerGone(
+        this,
+        new ZaskError('ZASK_PEER_LOST', `The peer reads too slowly: ${seen} bytes were waiting for it.`, {
+          sent: true,
+          details: { pendingBytes: seen },
+        }),
+      )
+      return
+    }
+    this.#queue.push({ payload, events })
+    if (!this.#pumping) void this.#pump()
+  }
+
+  async #pump(): Promise<void> {
+    this.#pumping = true
+    let waits = 0
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      const epoch = this.#epoch
+      const result = await this.#host.send([...this.#envelope, '', first.payload])
+      if (epoch !== this.#epoch) continue
+      if (result === 'sent') {
+        this.#queue.shift()
+        this.#pendingBytes -= first.payload.byteLength
+        this.sent += first.events
+        waits = 0
+      } else if (result === 'full') {
+        // libzmq says nothing when there is room again: look soon, then less often.
+        const delayMs = Math.min(2 ** waits++ - 1, 20)
+        await new Promise((resolve) => (delayMs === 0 ? setImmediate(resolve) : setTimeout(resolve, delayMs)))
+      } else {
+        this.reset()
+        this.#host.onPeerGone(this, new ZaskError('ZASK_PEER_LOST', 'The peer is gone.', { sent: true }))
+      }
+    }
+    this.#pumping = false
+  }
+}
