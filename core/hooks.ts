@@ -1,0 +1,359 @@
+import { AsyncSeriesBailHook } from 'tapable'
+import type { Call, Outcome } from './call.ts'
+import { ZaskError } from './errors.ts'
+import { createFacade, describeArgument, type TapFunction, type TappableHook } from './hook-facade.ts'
+
+/** What a tap is registered under: the plugin's name. tapable's options object is accepted for its `name` alone. */
+export type TapName = string | { readonly name: string }
+
+/** One hook as plugins see it. `tap` and `tapPromise` mean the same: what a tap returns is waited for. */
+export interface Taps<A extends unknown[], R = unknown> {
+  /**
+   * Adds a tap that takes part from the next run on. Errors: `ZASK_HOOK_TAP` for a missing name, an option
+   * other than `name`, or no function.
+   */
+  tap(name: TapName, fn: (...args: A) => R | PromiseLike<R>): void
+  /** As `tap`, where the type should insist on a promise. */
+  tapPromise(name: TapName, fn: (...args: A) => PromiseLike<R>): void
+}
+
+/** Who asks for an endpoint: a service about to bind (`'server'`) or a client about to connect. */
+export interface EndpointQuery {
+  /** The name a service bears or a client asked for. */
+  readonly service: string
+  readonly version?: string | undefined
+  readonly role: 'server' | 'client'
+}
+
+/** Where a service is: at least one endpoint, and the version chosen where the query named none. */
+export interface ResolvedEndpoint {
+  readonly version?: string | undefined
+  readonly endpoints: readonly string[]
+}
+
+/**
+ * `core.hooks`. Gates run in the order of the plugin list, and a tap that throws stops what they guard; observers
+ * run in reverse order, and a tap that throws is logged while the others still run.
+ */
+export interface Hooks<C = Call, Cfg = unknown, K = unknown> {
+  /** Gate, once: all config is merged, nothing is bound or connected. */
+  readonly configLoaded: Taps<[config: Cfg]>
+  /** The first tap that answers wins; nothing, or null, leaves the question to the next. */
+  readonly resolveEndpoint: Taps<[query: EndpointQuery], ResolvedEndpoint | null | undefined | void>
+  /** Gate, each call on both sides: before the method runs, before the request is sent. */
+  readonly beforeCall: Taps<[call: C]>
+  /** Observer, each call on both sides: its outcome is known; of a stream: it has ended. */
+  readonly afterCall: Taps<[call: C, outcome: Outcome]>
+  /** Observer, server side, exactly once per call whatever happened to it. */
+  readonly sessionEnd: Taps<[call: C]>
+  /** Observer: everything is bound. */
+  readonly started: Taps<[core: K]>
+  /** Observer: draining begins. */
+  readonly stopping: Taps<[core: K]>
+  /** Observer: the last session has ended. Plugins close here what they opened. */
+  readonly stopped: Taps<[core: K]>
+  /** The x-ray: every hook with its taps in running order, and their times as far as `trace` measured them. */
+  inspect(): HookReport[]
+  /** Sends each run of each tap to `listener` until it is replaced or undefined. Nobody pays while there is none. */
+  trace(listener: TraceListener | undefined): void
+}
+
+export type HookName = Exclude<keyof Hooks, 'inspect' | 'trace'>
+export type HookKind = 'gate' | 'observer' | 'first answer'
+
+export interface HookReport {
+  readonly hook: HookName
+  readonly kind: HookKind
+  /** In running order. `calls` and `meanMs` count what was traced, and are missing where nothing was. */
+  readonly taps: readonly { readonly plugin: string; readonly calls?: number; readonly meanMs?: number }[]
+}
+
+/** One finished run of one tap; `error` is there only if it failed. */
+export interface TapRun {
+  readonly hook: HookName
+  readonly plugin: string
+  readonly durationMs: number
+  readonly error?: unknown
+}
+
+export type TraceListener = (run: TapRun) => void
+
+/** The name of a tap and of the hook it is on. */
+export interface TapPlace {
+  readonly hook: string
+  readonly plugin: string
+}
+
+/** Runs synchronously while no tap awaits: then undefined (or a throw), else a promise. The error is the tap's own. */
+export interface Gate<A extends unknown[]> {
+  /** False while there are no taps; `run` then does nothing. */
+  readonly used: boolean
+  run(...args: A): Promise<void> | undefined
+}
+
+/** As a gate, but never throws nor rejects. */
+export interface Observer<A extends unknown[]> {
+  readonly used: boolean
+  run(...args: A): Promise<void> | undefined
+}
+
+/** Resolves to the first answer of a tap, undefined where none had one; rejects with a tap's own error. */
+export interface FirstAnswer<A, R> {
+  readonly used: boolean
+  run(arg: A): Promise<R | undefined>
+}
+
+const kinds: Readonly<Record<HookName, HookKind>> = {
+  configLoaded: 'gate',
+  resolveEndpoint: 'first answer',
+  beforeCall: 'gate',
+  afterCall: 'observer',
+  sessionEnd: 'observer',
+  started: 'observer',
+  stopping: 'observer',
+  stopped: 'observer',
+}
+
+/** Hooks that run while a user waits for start or stop: their unfinished taps are kept, to name one that hangs. */
+const lifecycle: ReadonlySet<HookName> = new Set(['configLoaded', 'started', 'stopping', 'stopped'])
+
+type Done = (error?: Error | null, answer?: unknown) => void
+type LiftedTap = (subject: unknown, outcome: unknown, done: Done) => void
+
+/** A tap, and what was measured of it. */
+interface TapRecord extends TapPlace {
+  readonly hook: HookName
+  calls: number
+  totalMs: number
+}
+
+interface TapRunning {
+  readonly record: TapRecord
+  readonly startedAt: number
+}
+
+/**
+ * All hooks of one core: `facade` for plugins to tap, the rest for the core to run.
+ *
+ * Bare tapable does not wait for an async function given to `tap`, and one throwing tap stops the others. Here
+ * each tap enters tapable in its callback form, wrapped: a tap that returns no thenable calls back at once, so
+ * that a run of such taps is synchronous from end to end and makes no promise; an observer's wrapper keeps errors
+ * to itself.
+ */
+export class HookSet<C = Call, Cfg = unknown, K = unknown> {
+  readonly #onObserverError: (error: unknown, where: TapPlace) => void
+  readonly #culprits = new WeakMap<object, TapPlace>()
+  readonly #running = new Set<TapRunning>()
+  #listener: TraceListener | undefined
+
+  readonly configLoaded: Gate<[config: Cfg]>
+  readonly resolveEndpoint: FirstAnswer<EndpointQuery, ResolvedEndpoint>
+  readonly beforeCall: Gate<[call: C]>
+  readonly afterCall: Observer<[call: C, outcome: Outcome]>
+  readonly sessionEnd: Observer<[call: C]>
+  readonly started: Observer<[core: K]>
+  readonly stopping: Observer<[core: K]>
+  readonly stopped: Observer<[core: K]>
+  /** `core.hooks`. */
+  readonly facade: Hooks<C, Cfg, K>
+
+  constructor(options: { onObserverError(error: unknown, where: TapPlace): void }) {
+    this.#onObserverError = (error, where) => options.onObserverError(error, where)
+    const lines: Line[] = []
+    const line = (hook: HookName): Line => {
+      const made = new Line(hook, (record, fn) => this.#lift(record, fn))
+      lines.push(made)
+      return made
+    }
+    this.configLoaded = line('configLoaded')
+    this.resolveEndpoint = new Answers<ResolvedEndpoint>(line('resolveEndpoint'))
+    this.beforeCall = line('beforeCall')
+    this.afterCall = line('afterCall')
+    this.sessionEnd = line('sessionEnd')
+    this.started = line('started')
+    this.stopping = line('stopping')
+    this.stopped = line('stopped')
+    this.facade = createFacade(lines, (listener) => {
+      this.#listener = listener
+    }) as Hooks<C, Cfg, K>
+  }
+
+  /** Which tap threw this error (the last one, if several did); undefined for what is no object or no tap's. */
+  culprit(error: unknown): TapPlace | undefined {
+    return isObject(error) ? this.#culprits.get(error) : undefined
+  }
+
+  /** Taps of the lifecycle hooks that began and have not finished; `sinceMs` is for how long, in milliseconds. */
+  pending(): { hook: string; plugin: string; sinceMs: number }[] {
+    const now = performance.now()
+    return [...this.#running].map(({ record, startedAt }) => ({
+      hook: record.hook,
+      plugin: record.plugin,
+      sinceMs: now - startedAt,
+    }))
+  }
+
+  #lift(record: TapRecord, fn: TapFunction): LiftedTap {
+    const watched = lifecycle.has(record.hook)
+    const takesOutcome = record.hook === 'afterCall'
+    const answers = kinds[record.hook] === 'first answer'
+    return (subject, outcome, done) => {
+      const running = watched || this.#listener !== undefined ? this.#begin(record, watched) : undefined
+      let later: Promise<unknown> | undefined
+      let answer: unknown
+      try {
+        answer = takesOutcome ? fn(subject, outcome) : fn(subject)
+        // Reading `then` may throw, and a foreign thenable may settle twice: Promise.resolve tames the latter.
+        if (isObject(answer) && 'then' in answer && typeof answer.then === 'function') {
+          later = Promise.resolve(answer)
+        }
+      } catch (thrown) {
+        this.#fail(record, running, thrown, done)
+        return
+      }
+      // `done` runs the taps that follow: it must stay outside of the try.
+      if (later !== undefined) {
+        later.then(
+          (value) => this.#pass(record, running, value, done),
+          (thrown: unknown) => this.#fail(record, running, thrown, done),
+        )
+      } else if (answers || running !== undefined) this.#pass(record, running, answer, done)
+      else done()
+    }
+  }
+
+  #begin(record: TapRecord, watched: boolean): TapRunning {
+    const running = { record, startedAt: performance.now() }
+    if (watched) this.#running.add(running)
+    return running
+  }
+
+  #pass(record: TapRecord, running: TapRunning | undefined, answer: unknown, done: Done): void {
+    if (running !== undefined) this.#finish(running)
+    // For tapable null is an answer, here it is none; what the taps of other hooks return means nothing.
+    if (record.hook === 'resolveEndpoint') done(null, answer ?? undefined)
+    else done()
+  }
+
+  #fail(record: TapRecord, running: TapRunning | undefined, thrown: unknown, done: Done): void {
+    // tapable takes a falsy error for success: `throw undefined` in a gate would open it.
+    const error = thrown ? thrown : falsyThrown(record, thrown)
+    if (isObject(error)) this.#culprits.set(error, { hook: record.hook, plugin: record.plugin })
+    if (running !== undefined) this.#finish(running, { error })
+    if (kinds[record.hook] === 'observer') {
+      this.#reportObserver(error, record)
+      done()
+    } else {
+      done(error as Error)
+    }
+  }
+
+  #finish(running: TapRunning, failure?: { error: unknown }): void {
+    this.#running.delete(running)
+    const listener = this.#listener
+    if (listener === undefined) return
+    const { record, startedAt } = running
+    const { hook, plugin } = record
+    const durationMs = performance.now() - startedAt
+    record.calls++
+    record.totalMs += durationMs
+    try {
+      listener({ hook, plugin, durationMs, ...failure })
+    } catch (error) {
+      this.#reportObserver(error, { hook, plugin: 'trace' })
+    }
+  }
+
+  #reportObserver(error: unknown, { hook, plugin }: TapPlace): void {
+    try {
+      this.#onObserverError(error, { hook, plugin })
+    } catch {
+      // An observer can change nothing, and neither can the log that failed to take its error.
+    }
+  }
+}
+
+/**
+ * One hook: its taps in running order, and tapable's hook below. All of them are bail hooks, so that one way of
+ * calling serves the three kinds; only the taps of `resolveEndpoint` ever hand on an answer.
+ */
+class Line implements TappableHook {
+  readonly hook: HookName
+  readonly kind: HookKind
+  readonly taps: TapRecord[] = []
+  readonly #lift: (record: TapRecord, fn: TapFunction) => LiftedTap
+  readonly #series: AsyncSeriesBailHook<[subject: unknown, outcome: unknown], unknown>
+
+  constructor(hook: HookName, lift: (record: TapRecord, fn: TapFunction) => LiftedTap) {
+    this.hook = hook
+    this.kind = kinds[hook]
+    this.#lift = lift
+    this.#series = new AsyncSeriesBailHook(['subject', 'outcome'], hook)
+  }
+
+  get used(): boolean {
+    return this.taps.length > 0
+  }
+
+  add(plugin: string, fn: TapFunction): void {
+    const record: TapRecord = { hook: this.hook, plugin, calls: 0, totalMs: 0 }
+    const first = this.kind === 'observer'
+    // A lower stage runs earlier. Never `before`: a name it does not find puts the tap ahead of all stages.
+    this.#series.tapAsync({ name: plugin, stage: first ? -this.taps.length : 0 }, this.#lift(record, fn))
+    if (first) this.taps.unshift(record)
+    else this.taps.push(record)
+  }
+
+  run(subject: unknown, outcome?: unknown): Promise<void> | undefined {
+    if (this.taps.length === 0) return undefined
+    let finished = false
+    let failure: Error | null | undefined
+    let settle: ((error: Error | null | undefined) => void) | undefined
+    this.#series.callAsync(subject, outcome, (error) => {
+      if (settle !== undefined) return settle(error)
+      finished = true
+      failure = error
+    })
+    if (!finished) {
+      return new Promise((resolve, reject) => {
+        settle = (error) => (error ? reject(error) : resolve())
+      })
+    }
+    if (failure) throw failure
+    return undefined
+  }
+
+  ask(subject: unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#series.callAsync(subject, undefined, (error, answer) => (error ? reject(error) : resolve(answer)))
+    })
+  }
+}
+
+class Answers<R> implements FirstAnswer<unknown, R> {
+  readonly #line: Line
+
+  constructor(line: Line) {
+    this.#line = line
+  }
+
+  get used(): boolean {
+    return this.#line.used
+  }
+
+  run(query: unknown): Promise<R | undefined> {
+    return this.#line.ask(query) as Promise<R | undefined>
+  }
+}
+
+function falsyThrown({ hook, plugin }: TapPlace, thrown: unknown): ZaskError {
+  return new ZaskError(
+    'ZASK_HOOK_FAILED',
+    `the ${hook} tap of ${plugin} threw ${describeArgument(thrown)}: throw an Error that says why`,
+    { cause: thrown, details: { hook, plugin } },
+  )
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}
