@@ -1,0 +1,444 @@
+import {
+  Decoder,
+  Encoder,
+  ExtensionCodec,
+  decodeTimestampExtension,
+  encodeTimestampExtension,
+} from '@msgpack/msgpack'
+import { ZaskError } from '../errors.ts'
+import {
+  defaultLimits,
+  type Event,
+  type EventId,
+  type EventLimits,
+  type OutgoingHeader,
+} from './event-shape.ts'
+import { doubleMarks, keyOf, narrow } from './received.ts'
+import { isText, length, Scanner } from './scan.ts'
+import { Sendable, tooLarge } from './sendable.ts'
+import { Slab } from './slab.ts'
+import {
+  isSame,
+  scalarBytes,
+  simpleSize,
+  textSize,
+  TokenReader,
+  writeSimple,
+  writeTagged,
+  writeText,
+} from './token.ts'
+
+export { defaultLimits } from './event-shape.ts'
+export type { Event, EventId, EventLimits, OutgoingHeader } from './event-shape.ts'
+export { IdSource } from './id-source.ts'
+
+/**
+ * What a frame may hold beside its largest event: zask peers put events together until they have 64 KiB, and 64 KiB
+ * are at most that many elements.
+ */
+const company = 64 * 1024
+
+/** No peer known sends more than 8; a header is for routing, not for data. */
+const maxHeaderKeys = 256
+
+/** Ids are keys of tables, so a peer must not choose them large: beyond this an id counts as absent. */
+const maxIdBytes = 256
+
+/** What an encoder or decoder may keep allocated between events. */
+const keepBytes = 1024 * 1024
+
+const messageIdKey: Buffer = Buffer.from('message_id')
+const responseToKey: Buffer = Buffer.from('response_to')
+const versionKey: Buffer = Buffer.from('v')
+const messageIdToken: Buffer = Buffer.from('\xaamessage_id', 'latin1')
+const responseToToken: Buffer = Buffer.from('\xabresponse_to', 'latin1')
+const versionTokens: Buffer = Buffer.from('\xa1v\x03', 'latin1')
+/** What a header takes beside ids and further keys: array, map 16, the three keys, `v`. */
+const headerBytes = 1 + 3 + messageIdToken.length + responseToToken.length + versionTokens.length
+const nil: Buffer = Buffer.from([0xc0])
+const nilId: EventId = '\xc0'
+const reservedKeys: readonly string[] = ['message_id', 'v', 'response_to', 'zmqid']
+const noHeaders: Record<string, unknown> = Object.freeze(bareRecord())
+const nothing: readonly unknown[] = []
+
+// The timestamp of the library, but for dates JavaScript does not have: it makes them an Invalid Date.
+const extensions = new ExtensionCodec()
+extensions.register({
+  type: -1,
+  encode: encodeTimestampExtension,
+  decode(data) {
+    const date = decodeTimestampExtension(data)
+    if (Number.isNaN(date.getTime())) throw new RangeError('a timestamp is outside the range of Date')
+    return date
+  },
+})
+
+/**
+ * Reads the events of one body frame, one after another (a msgpack sequence; plain zerorpc peers send one).
+ */
+export class EventReader {
+  readonly #limits: EventLimits
+  readonly #tokens = new TokenReader()
+  readonly #scanner: Scanner
+  readonly #decoder = new Decoder({ extensionCodec: extensions, mapKeyConverter: keyOf })
+  #bigDecoder: Decoder | undefined
+  // What the private readers tell beside what they return: the position after it, or -1 and why.
+  #next = -1
+  #reason = ''
+  // Why a value whose end is known cannot be had in JavaScript.
+  #undecodable: string | undefined
+  // Elements this frame may still have.
+  #budget = 0
+
+  constructor(limits: Partial<EventLimits> = {}) {
+    this.#limits = { ...defaultLimits, ...limits }
+    this.#scanner = new Scanner(this.#limits.maxDepth)
+  }
+
+  /**
+   * Calls `sink` for each event. Whatever the bytes are, it does not throw (but for what `sink` throws), and takes no
+   * more time and memory than they warrant.
+   * @returns undefined when all bytes were understood, else a short reason; the events before were delivered.
+   */
+  read(payload: Uint8Array, sink: (event: Event) => void): string | undefined {
+    const bytes = Buffer.isBuffer(payload)
+      ? payload
+      : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+    const end = bytes.length
+    if (end === 0) return 'empty'
+    if (end > this.#limits.maxBytes + company) return 'too large'
+    // One for the frame: a frame of many small events must not cost many times what one event may.
+    let budget = this.#limits.maxNodes + company
+    let at = 0
+    while (at >= 0 && at < end) {
+      this.#budget = budget
+      const event = this.#event(bytes, at, end)
+      // Read before sink runs, which may come back here.
+      at = this.#next
+      budget = this.#budget
+      const reason = this.#reason
+      if (event !== undefined) sink(event)
+      if (at < 0) return reason
+    }
+    return undefined
+  }
+
+  #event(bytes: Buffer, start: number, end: number): Event | undefined {
+    let at = this.#open(bytes, start, end)
+    if (at < 0) return undefined
+    let keys = bytes[at++]!
+    if ((keys & 0xf0) === 0x80) keys &= 0x0f
+    else {
+      const width = keys === 0xde ? 2 : keys === 0xdf ? 4 : 0
+      if (width === 0) return this.#fail('header is not a map')
+      if (at + width > end) return this.#fail('truncated')
+      keys = length(bytes, at, width)
+      at += width
+    }
+    if (keys > maxHeaderKeys) return this.#fail('too many header keys')
+    this.#budget -= 4 + keys * 2
+    if (this.#budget < 0) return this.#fail('too many nodes')
+
+    let id: EventId | undefined
+    let responseTo: EventId | undefined
+    let version = 0
+    let headers = noHeaders
+    let malformed: string | undefined
+
+    for (; keys > 0; keys--) {
+      const from = this.#tokens.span(bytes, at, end)
+      if (from < 0) {
+        // A key that is not text says nothing to us: over it and over its value.
+        this.#skip(bytes, at, end)
+        if (this.#next >= 0) this.#skip(bytes, this.#next, end)
+      } else {
+        at = this.#tokens.next
+        if (isSame(bytes, from, at, messageIdKey)) id = this.#id(bytes, at, end)
+        else if (isSame(bytes, from, at, responseToKey)) {
+          responseTo = this.#id(bytes, at, end)
+          if (responseTo === nilId) responseTo = undefined
+        } else if (isSame(bytes, from, at, versionKey)) {
+          // An integer, told from a float by its type byte.
+          const isFloat = bytes[at] === 0xca || bytes[at] === 0xcb
+          const value = this.#value(bytes, at, end)
+          version = !isFloat && typeof value === 'number' ? value : 0
+        } else if (!isText(bytes, from, at)) return this.#fail('text is not UTF-8')
+        else {
+          const key = this.#tokens.text(bytes, from, at)
+          const value = this.#value(bytes, at, end)
+          malformed ??= this.#undecodable
+          // `zmqid` was local to the receiver in zerorpc 0.4 and before, and `__proto__` is nobody's.
+          if (key !== 'zmqid' && key !== '__proto__') {
+            if (headers === noHeaders) headers = bareRecord()
+            headers[key] = value
+          }
+        }
+      }
+      at = this.#next
+      if (at < 0) return undefined
+    }
+
+    // From here on the event can be answered, so it is delivered whatever comes.
+    let name = ''
+    let args: unknown
+    const from = this.#tokens.span(bytes, at, end)
+    if (from < 0) {
+      this.#skip(bytes, at, end)
+      malformed ??= this.#next < 0 ? this.#reason : 'name is neither text nor bytes'
+    } else {
+      this.#next = this.#tokens.next
+      if (isText(bytes, from, this.#next)) name = this.#tokens.text(bytes, from, this.#next)
+      else malformed ??= 'name is not UTF-8'
+    }
+    if (this.#next >= 0) {
+      args = this.#value(bytes, this.#next, end)
+      if (this.#next < 0) malformed ??= this.#reason
+      else if (this.#next - start > this.#limits.maxBytes) malformed ??= 'too large'
+      malformed ??= this.#undecodable
+      if (malformed !== undefined) args = undefined
+    }
+    return { id, responseTo, version, headers, name, args, malformed }
+  }
+
+  /** Over the head of the array of three; the header follows. */
+  #open(bytes: Buffer, start: number, end: number): number {
+    const type = bytes[start]!
+    const width = type === 0xdc ? 2 : type === 0xdd ? 4 : 0
+    const at = start + 1 + width
+    if (type !== 0x93 && (width === 0 || (at <= end && length(bytes, start + 1, width) !== 3))) {
+      this.#fail(type === 0xc1 ? 'not msgpack' : 'not an array of 3')
+      return -1
+    }
+    if (at >= end) this.#fail('truncated')
+    return at < end ? at : -1
+  }
+
+  #fail(reason: string): undefined {
+    this.#reason = reason
+    this.#next = -1
+    return undefined
+  }
+
+  /** Over the value at `at`, without building it. */
+  #skip(bytes: Buffer, at: number, end: number): void {
+    this.#next = this.#scanner.scan(bytes, at, end, Math.min(this.#limits.maxNodes, this.#budget))
+    if (this.#next < 0) this.#reason = this.#scanner.reason
+    else this.#budget -= this.#scanner.nodes
+  }
+
+  /** The id at `at`, or undefined where there is no scalar or one too long to be the key of a table. */
+  #id(bytes: Buffer, at: number, end: number): EventId | undefined {
+    const isBytes = this.#tokens.span(bytes, at, end) >= 0
+    if (isBytes) this.#next = this.#tokens.next
+    else this.#skip(bytes, at, end)
+    const size = this.#next - at
+    // What is neither text nor of a fixed width (nil, boolean, number) is an array, a map or an ext.
+    if (this.#next < 0 || size > maxIdBytes || (!isBytes && scalarBytes(bytes[at]!) !== size))
+      return undefined
+    return bytes.toString('latin1', at, this.#next)
+  }
+
+  #value(bytes: Buffer, at: number, end: number): unknown {
+    this.#undecodable = undefined
+    const simple = this.#tokens.value(bytes, at, end)
+    this.#next = this.#tokens.next
+    if (this.#next >= 0) return simple
+    this.#skip(bytes, at, end)
+    if (this.#next < 0) return undefined
+    const { hasViews, hasUnsafeIntegers, marks } = this.#scanner
+    let slice = bytes.subarray(at, this.#next)
+    if (marks.length > 0) slice = doubleMarks(slice, marks, at)
+    else if (hasViews && slice.length * 2 < bytes.length) {
+      // What decodes to a view would hold the whole frame for as long as somebody keeps it. The memory is its own:
+      // that of Node's pool would be shared in turn.
+      const copy = Buffer.allocUnsafeSlow(slice.length)
+      slice.copy(copy)
+      slice = copy
+    }
+    if (hasUnsafeIntegers) {
+      this.#bigDecoder ??= new Decoder({
+        extensionCodec: extensions,
+        mapKeyConverter: keyOf,
+        useBigInt64: true,
+      })
+    }
+    const decoder = hasUnsafeIntegers ? this.#bigDecoder! : this.#decoder
+    try {
+      const value = decoder.decode(slice)
+      return hasUnsafeIntegers ? narrow(value) : value
+    } catch (error) {
+      this.#undecodable = error instanceof Error ? error.message : 'cannot be decoded'
+      return undefined
+    } finally {
+      // The decoder keeps what it was given last.
+      if (slice.length > keepBytes) decoder.decode(nil)
+    }
+  }
+}
+
+/**
+ * Collects encoded events; `take()` hands the bytes over. Byte for byte what zerorpc-python sends: keys in the order
+ * message_id, v, response_to, then the others; every integer and length in its shortest form.
+ */
+export class EventWriter {
+  readonly #limits: EventLimits
+  readonly #sendable: Sendable
+  readonly #slab = new Slab()
+  #encoder: Encoder
+  #bigEncoder: Encoder | undefined
+  #count = 0
+
+  constructor(limits: Partial<EventLimits> = {}) {
+    this.#limits = { ...defaultLimits, ...limits }
+    this.#sendable = new Sendable(this.#limits)
+    this.#encoder = this.#newEncoder(false)
+  }
+
+  /** Bytes written and not taken. */
+  get byteLength(): number {
+    return this.#slab.byteLength
+  }
+
+  /** Events written and not taken. */
+  get count(): number {
+    return this.#count
+  }
+
+  /**
+   * Appends one event. On an error the writer is exactly as before.
+   * @returns its size in bytes.
+   * @throws ZaskError ZASK_WIRE_NOT_ENCODABLE, ZASK_WIRE_TOO_LARGE
+   */
+  write(header: OutgoingHeader, name: string, args: unknown): number {
+    const { id, responseTo, extra } = header
+    const { maxBytes } = this.#limits
+    // All that can fail or run code of the caller (getters) comes before the first byte.
+    const pairs = extra === undefined ? nothing : this.#pairs(extra)
+    const simple = this.#measure(args, '')
+    const body = simple < 0 ? this.#encode(args, '') : undefined
+    let bound = headerBytes + id.length + (responseTo === undefined ? 0 : responseTo.length) + textSize(name)
+    bound += body === undefined ? simple : body.length
+    for (let index = 0; index < pairs.length; index++) bound += tokenSize(pairs[index])
+    // The bound counts 3 bytes for each character; body is exact.
+    const least = body === undefined ? 0 : body.length
+    if (least > maxBytes) throw tooLarge(`the event ${name}`, least, maxBytes, true)
+
+    this.#slab.reserve(bound)
+    const { bytes, end } = this.#slab
+    let at = end
+    bytes[at++] = 0x93
+    const keys = (responseTo === undefined ? 2 : 3) + pairs.length / 2
+    if (keys < 16) bytes[at++] = 0x80 | keys
+    else at = writeTagged(bytes, at, 0xde, 2, keys)
+    at = put(bytes, at, messageIdToken)
+    at += bytes.write(id, at, 'latin1')
+    at = put(bytes, at, versionTokens)
+    if (responseTo !== undefined) {
+      at = put(bytes, at, responseToToken)
+      at += bytes.write(responseTo, at, 'latin1')
+    }
+    for (let index = 0; index < pairs.length; index++) {
+      const token = pairs[index]
+      if (token instanceof Uint8Array) {
+        bytes.set(token, at)
+        at += token.length
+      } else at = writeSimple(bytes, at, token)
+    }
+    at = writeText(bytes, at, name)
+    if (body === undefined) at = writeSimple(bytes, at, args)
+    else {
+      bytes.set(body, at)
+      at += body.length
+    }
+    const size = at - end
+    if (size > maxBytes) throw tooLarge(`the event ${name}`, size, maxBytes)
+    // Only a proxy can answer differently when it is asked again.
+    if (size > bound) throw this.#sendable.unreadable(new Error('it changed meanwhile'), '')
+    this.#slab.end = at
+    this.#count++
+    return size
+  }
+
+  /** The bytes of all events written so far, in memory that is never written again; the writer starts anew. */
+  take(): Buffer {
+    this.#count = 0
+    return this.#slab.take()
+  }
+
+  /** The further header keys and their values in turn: what is simple as it is, the rest encoded already. */
+  #pairs(extra: Readonly<Record<string, unknown>>): unknown[] {
+    const pairs: unknown[] = []
+    const keys = Object.keys(extra)
+    if (keys.length > maxHeaderKeys - 3) {
+      throw new ZaskError(
+        'ZASK_WIRE_TOO_LARGE',
+        `Cannot send a header with ${keys.length} keys beside the wire's own: the limit is ${maxHeaderKeys - 3}. ` +
+          'Send data as arguments.',
+      )
+    }
+    for (const key of keys) {
+      const value = extra[key]
+      if (value === undefined) continue
+      if (reservedKeys.includes(key) || key === '__proto__') {
+        throw new ZaskError(
+          'ZASK_WIRE_NOT_ENCODABLE',
+          `Cannot send the header key ${key}: it is the wire's own. Give the key another name.`,
+          { details: { path: `header.${key}` } },
+        )
+      }
+      pairs.push(
+        key,
+        this.#measure(value, `header.${key}`) >= 0
+          ? value
+          : Buffer.from(this.#encode(value, `header.${key}`)),
+      )
+    }
+    return pairs
+  }
+
+  #measure(value: unknown, name: string): number {
+    try {
+      return simpleSize(value)
+    } catch (error) {
+      throw this.#sendable.unreadable(error, name)
+    }
+  }
+
+  /** The value's bytes, in memory of the encoder that the next call writes over. */
+  #encode(value: unknown, name: string): Uint8Array {
+    const sent = this.#sendable.prepare(value, name)
+    const isBig = this.#sendable.hasBigInts
+    if (isBig) this.#bigEncoder ??= this.#newEncoder(true)
+    let bytes: Uint8Array
+    try {
+      bytes = (isBig ? this.#bigEncoder! : this.#encoder).encodeSharedRef(sent)
+    } catch (error) {
+      throw this.#sendable.unreadable(error, name)
+    }
+    if (bytes.buffer.byteLength > keepBytes) {
+      if (isBig) this.#bigEncoder = undefined
+      else this.#encoder = this.#newEncoder(false)
+    }
+    return bytes
+  }
+
+  #newEncoder(useBigInt64: boolean): Encoder {
+    // It counts a scalar as a level; what is too deep was refused before it is asked.
+    return new Encoder({ extensionCodec: extensions, useBigInt64, maxDepth: this.#limits.maxDepth + 1 })
+  }
+}
+
+function bareRecord(): Record<string, unknown> {
+  const record: Record<string, unknown> = Object.create(null)
+  return record
+}
+
+function tokenSize(token: unknown): number {
+  return token instanceof Uint8Array ? token.length : simpleSize(token)
+}
+
+function put(bytes: Buffer, at: number, token: Buffer): number {
+  // A loop: these are too short for a native copy to be worth its call.
+  for (let index = 0; index < token.length; index++) bytes[at + index] = token[index]!
+  return at + token.length
+}
