@@ -79,6 +79,17 @@ describe('npm run bench', function () {
     }
   })
 
+  it('measures zask, with and without plugins, streams included', async () => {
+    const { code, stdout, stderr } = await run(
+      ...'--json --quick --system zask,zask-plugins --seconds 0.05 --rounds 1'.split(' '),
+    )
+    expect(code, stderr).to.equal(0)
+    const results: Record<string, unknown>[] = JSON.parse(stdout)
+    expect(results).to.have.length(14)
+    expect(results[12]).to.include({ system: 'zask', payload: 'stream-100000', inFlight: 1 })
+    expect(results[13]).to.include({ system: 'zask-plugins', payload: 'stream-100000', inFlight: 1 })
+  })
+
   it('prints a table in which a system that does not stream has a dash', async () => {
     const { code, stdout } = await run('--system', 'raw-zeromq', '--seconds', '0.05', '--rounds', '1')
     expect(code).to.equal(0)

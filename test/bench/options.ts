@@ -6,6 +6,10 @@ export interface BenchOptions {
   readonly rounds: number
   /** Length of one measurement. */
   readonly seconds: number
+  /** New processes for each round; a hurried run has no time to warm them up, and a profile is of one process. */
+  readonly renew: boolean
+  /** No round is begun that would likely end after so many seconds. */
+  readonly budgetSeconds: number
   /** A stream takes as long as it takes, so a hurried run reads it in its first rounds only. */
   readonly streamRounds: number
   readonly json: boolean
@@ -21,12 +25,12 @@ export class UsageError extends Error {}
 export const help: string = `Usage: npm run bench -- [options]
 
 Measures zask beside what it is built on and beside other frameworks: echo of a small integer and of a 1 KiB object
-with 1, 64 and 512 calls in flight, and a stream of 100,000 items. Server and client are separate processes; the
-systems take turns in each round, so that they share whatever else the machine is doing.
+with 1, 64 and 512 calls in flight, and a stream of 100,000 items. Server and client are separate processes, new
+ones in each round; the systems take turns, so that they share whatever else the machine is doing.
 
   --quick         the whole run in less than a minute; figures to look at, not to quote
   --system a,b    only these of: ${systems.map(({ name }) => name).join(', ')}
-  --rounds N      rounds over all systems (5; with --quick 3)
+  --rounds N      rounds over all systems (5; with --quick 3, or what there is time for)
   --seconds S     length of one measurement (1; with --quick 0.15)
   --json          one array of {system, payload, inFlight, callsPerSecond, p50Us, p99Us, clientCpu, serverCpu} on
                   stdout: medians over the rounds; CPU in percent of one core. A stream is the payload
@@ -50,6 +54,8 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
     systems: chosen(values.system ?? (memory ? 'zask' : undefined)),
     rounds,
     seconds: seconds(values.seconds, quick ? 0.15 : 1),
+    renew: !quick && !(values.profile ?? false),
+    budgetSeconds: quick && values.rounds === undefined ? 55 : Number.POSITIVE_INFINITY,
     streamRounds: quick ? 1 : rounds,
     json: values.json ?? false,
     memory,

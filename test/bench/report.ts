@@ -11,9 +11,15 @@ export interface Result extends Measurement {
   readonly inFlight: number
   /** Half the distance from the worst round to the best, as a fraction of the median rate. */
   readonly spread: number
-  /** Medians of the ratios of rates within each round: above 1 is faster than the other. */
-  readonly ofRaw?: number
-  readonly ofBestPeer?: number
+  /**
+   * Medians of the ratios within each round, for a busy machine slows down all of a round; NaN where there is nothing
+   * to compare with. Of rates: above 1 is faster than the other.
+   */
+  readonly ofRaw: number
+  readonly ofBestPeer: number
+  readonly ofZask: number
+  /** Of median latencies: below 1 is faster than the other. */
+  readonly latencyOfRaw: number
 }
 
 /** Sums the rounds up, cell by cell, systems in the order of `systems`. */
@@ -21,21 +27,22 @@ export function summarise(samples: readonly Sample[], systems: readonly System[]
   const peers = new Set(systems.filter(({ isPeer }) => isPeer).map(({ name }) => name))
   return cells.flatMap(({ payload, inFlight }) => {
     const here = samples.filter((sample) => sample.payload === payload && sample.inFlight === inFlight)
-    const bestRate = (round: number, matches: (sample: Sample) => boolean): number => {
-      const rates = here.filter((sample) => sample.round === round && matches(sample))
-      return Math.max(...rates.map(({ callsPerSecond }) => callsPerSecond))
-    }
     return systems.flatMap(({ name }) => {
       const own = here.filter(({ system }) => system === name)
       if (own.length === 0) return []
-      const ratioTo = (matches: (sample: Sample) => boolean): number | undefined => {
-        const ratio = median(own.map((sample) => sample.callsPerSecond / bestRate(sample.round, matches)))
-        // Where there is nothing to compare with, the maximum above was minus infinity.
-        return ratio > 0 ? ratio : undefined
-      }
-      const ofRaw = ratioTo(({ system }) => system === 'raw-zeromq')
-      const ofBestPeer = ratioTo(({ system }) => peers.has(system))
+
       const middle = (metric: keyof Measurement): number => median(own.map((sample) => sample[metric]))
+      /** To the best of those that `isOther` accepts, best being the highest. */
+      const ratio = (metric: keyof Measurement, isOther: (sample: Sample) => boolean): number => {
+        return median(
+          own.flatMap((sample) => {
+            const others = here.filter((other) => other.round === sample.round && isOther(other))
+            return others.length === 0
+              ? []
+              : sample[metric] / Math.max(...others.map((other) => other[metric]))
+          }),
+        )
+      }
       return {
         system: name,
         payload,
@@ -46,8 +53,10 @@ export function summarise(samples: readonly Sample[], systems: readonly System[]
         clientCpu: middle('clientCpu'),
         serverCpu: middle('serverCpu'),
         spread: spread(own.map(({ callsPerSecond }) => callsPerSecond)),
-        ...(ofRaw === undefined ? {} : { ofRaw }),
-        ...(ofBestPeer === undefined ? {} : { ofBestPeer }),
+        ofRaw: ratio('callsPerSecond', ({ system }) => system === 'raw-zeromq'),
+        ofBestPeer: ratio('callsPerSecond', ({ system }) => peers.has(system)),
+        ofZask: ratio('callsPerSecond', ({ system }) => system === 'zask'),
+        latencyOfRaw: ratio('p50Us', ({ system }) => system === 'raw-zeromq'),
       }
     })
   })
@@ -111,8 +120,8 @@ function figures(result: Result): string[] {
     number(result.p99Us, result.p99Us < 100 ? 1 : 0),
     `${number(result.clientCpu, 0)} %`,
     `${number(result.serverCpu, 0)} %`,
-    result.ofRaw === undefined ? '-' : number(result.ofRaw, 2),
-    result.ofBestPeer === undefined ? '-' : number(result.ofBestPeer, 2),
+    Number.isNaN(result.ofRaw) ? '-' : number(result.ofRaw, 2),
+    Number.isNaN(result.ofBestPeer) ? '-' : number(result.ofBestPeer, 2),
   ]
 }
 
@@ -120,25 +129,24 @@ function figures(result: Result): string[] {
 function renderSummary(results: readonly Result[]): string {
   const lines: string[] = []
   for (const result of results.filter(({ system }) => system === 'zask')) {
-    const other = (system: string): Result | undefined =>
-      results.find(
-        (one) => one.system === system && one.payload === result.payload && one.inFlight === result.inFlight,
-      )
-    const said: string[] = []
-    const raw = other('raw-zeromq')
-    const plugins = other('zask-plugins')
-    if (result.ofRaw !== undefined) said.push(`${number(result.ofRaw, 2)} × raw-zeromq`)
-    if (raw !== undefined && result.inFlight === 1) {
-      said.push(`${number(result.p50Us / raw.p50Us, 2)} × its median latency`)
-    }
-    if (result.ofBestPeer !== undefined) said.push(`${number(result.ofBestPeer, 2)} × the best peer`)
-    if (plugins !== undefined) {
-      const cost = 1 - plugins.callsPerSecond / result.callsPerSecond
-      said.push(`three no-op plugins cost ${number(cost * 100, 1)} %`)
-    }
+    const plugins = results.find(
+      (one) =>
+        one.system === 'zask-plugins' && one.payload === result.payload && one.inFlight === result.inFlight,
+    )
+    const change = plugins === undefined ? Number.NaN : (plugins.ofZask - 1) * 100
+    const said = [
+      ...sayUnlessNaN(result.ofRaw, 2, '× raw-zeromq'),
+      ...(result.inFlight === 1 ? sayUnlessNaN(result.latencyOfRaw, 2, '× its median latency') : []),
+      ...sayUnlessNaN(result.ofBestPeer, 2, '× the best peer'),
+      ...sayUnlessNaN(change, 1, '% with three no-op plugins'),
+    ]
     if (said.length > 0) lines.push(`  ${describeCell(result)}: ${said.join(', ')}`)
   }
   return lines.length === 0 ? '' : [styleText('bold', 'zask in short'), ...lines].join('\n')
+}
+
+function sayUnlessNaN(value: number, decimals: number, text: string): string[] {
+  return Number.isNaN(value) ? [] : [`${number(value, decimals)} ${text}`]
 }
 
 function number(value: number, decimals: number): string {

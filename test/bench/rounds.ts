@@ -1,3 +1,4 @@
+import type { Fleet } from './fleet.ts'
 import type { Measurement, Pair } from './pair.ts'
 import { payloadNames, type PayloadName } from './payloads.ts'
 
@@ -17,15 +18,15 @@ export interface Sample extends Measurement {
   readonly round: number
 }
 
-export interface RoundsOptions {
+export interface RoundOptions {
+  readonly round: number
   readonly rounds: number
+  /** Length of one measurement. */
   readonly seconds: number
+  /** A stream takes as long as it takes: it is read in so many of the first rounds. */
   readonly streamRounds: number
-  readonly signal: AbortSignal
   /** Told what is being measured. */
   readonly say: (line: string) => void
-  /** Told when a system can go on no longer; its samples are dropped. */
-  readonly fail: (system: string, reason: unknown) => void
 }
 
 export const cells: readonly Cell[] = [
@@ -34,51 +35,48 @@ export const cells: readonly Cell[] = [
 ]
 
 /**
- * Measures all cells of all systems, round by round.
+ * Measures all cells of all systems once.
  *
- * Within a round the systems follow each other at each cell, so that what is compared was measured within seconds;
- * who comes first changes from cell to cell, for the first has the machine at its coolest.
+ * The systems follow each other at each cell, so that what is compared was measured within seconds; who comes first
+ * changes from cell to cell, for the first has the machine at its coolest.
  */
-export async function runRounds(pairs: readonly Pair[], options: RoundsOptions): Promise<Sample[]> {
-  const { rounds, seconds, streamRounds, signal, say, fail } = options
-  const failed = new Set<Pair>()
-  let samples: Sample[] = []
-  let turn = 0
-
-  const attempt = async (pair: Pair, work: () => Promise<void>): Promise<void> => {
-    try {
-      if (!failed.has(pair)) await work()
-    } catch (error) {
-      failed.add(pair)
-      samples = samples.filter(({ system }) => system !== pair.system.name)
-      if (!signal.aborted) fail(pair.system.name, error)
-      await pair.kill()
-    }
-  }
-
-  if (pairs.length > 0) say('warming up')
-  for (const pair of pairs) await attempt(pair, () => warmUp(pair, seconds))
-
-  for (let round = 1; round <= rounds; round++) {
-    for (const cell of cells) {
-      if (signal.aborted) return []
-      if (failed.size === pairs.length) return samples
-      const isStream = cell.payload === streamPayload
-      if (isStream && (round > streamRounds || !pairs.some(({ streams }) => streams))) continue
-      say(`round ${round} of ${rounds}: ${describeCell(cell)}`)
-      const first = turn++ % pairs.length
-      for (const pair of [...pairs.slice(first), ...pairs.slice(0, first)]) {
-        if (signal.aborted) return []
-        await attempt(pair, async () => {
-          const measurement = await measure(pair, cell, seconds)
-          if (measurement === undefined) return
-          const { payload, inFlight } = cell
-          samples.push({ system: pair.system.name, payload, inFlight, round, ...measurement })
+export async function runRound(fleet: Fleet, options: RoundOptions): Promise<Sample[]> {
+  const { round, rounds, seconds, streamRounds, say } = options
+  const samples: Sample[] = []
+  for (const [turn, cell] of cells.entries()) {
+    const able = fleet.pairs.filter(({ streams }) => streams || cell.payload !== streamPayload)
+    if (fleet.isAborted || able.length === 0) continue
+    if (cell.payload === streamPayload && round > streamRounds) continue
+    say(`round ${round} of ${rounds}: ${describeCell(cell)}`)
+    const first = (round + turn) % able.length
+    for (const pair of [...able.slice(first), ...able.slice(0, first)]) {
+      await fleet.attempt(pair, async () => {
+        const { payload, inFlight } = cell
+        samples.push({
+          system: pair.system.name,
+          payload,
+          inFlight,
+          round,
+          ...(await measure(pair, cell, seconds)),
         })
-      }
+      })
     }
   }
   return samples
+}
+
+/** Runs everything long enough for the compiler to have done with it, in both processes of each system. */
+export async function warmUp(fleet: Fleet, seconds: number, say: RoundOptions['say']): Promise<void> {
+  if (fleet.pairs.length > 0) say('warming up')
+  for (const pair of fleet.pairs) {
+    await fleet.attempt(pair, async () => {
+      for (const payload of payloadNames) {
+        const load = { payload, inFlight: 64, seconds: Math.min(seconds * 2, 0.5), leastCalls: 2000 }
+        await pair.measureCalls(load)
+      }
+      if (pair.streams) await pair.measureStream(10_000)
+    })
+  }
 }
 
 export function describeCell({ payload, inFlight }: Pick<Sample, 'payload' | 'inFlight'>): string {
@@ -92,18 +90,10 @@ export function describeCell({ payload, inFlight }: Pick<Sample, 'payload' | 'in
   }
 }
 
-async function measure(pair: Pair, cell: Cell, seconds: number): Promise<Measurement | undefined> {
-  if (cell.payload === streamPayload) return pair.streams ? pair.measureStream(streamItems) : undefined
+async function measure(pair: Pair, cell: Cell, seconds: number): Promise<Measurement> {
+  if (cell.payload === streamPayload) return pair.measureStream(streamItems)
   const { payload, inFlight } = cell
   // A short run-up brings caches and branch history to this load; what it measures is thrown away.
   await pair.measureCalls({ payload, inFlight, seconds: seconds * 0.15, leastCalls: inFlight })
   return pair.measureCalls({ payload, inFlight, seconds, leastCalls: inFlight * 2 })
-}
-
-/** Runs everything long enough for the compiler to have done with it, in both processes. */
-async function warmUp(pair: Pair, seconds: number): Promise<void> {
-  for (const payload of payloadNames) {
-    await pair.measureCalls({ payload, inFlight: 64, seconds: Math.min(seconds * 2, 1), leastCalls: 2000 })
-  }
-  if (pair.streams) await pair.measureStream(10_000)
 }
