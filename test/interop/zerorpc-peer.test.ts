@@ -93,7 +93,7 @@ describe('interop: the Python peer as a judge', () => {
     const report = await runScript(server.endpoint, steps)
     await server.kill()
 
-    const seen = report.steps.map((step) => [...new Set(step.violations.map((one) => one.violation))])
-    expect(seen).to.deep.equal(faults.map((fault) => [fault]))
+    // Not step by step: what comes after an answer is seen when it comes.
+    expect([...new Set(report.violations.map((one) => one.violation))]).to.deep.equal(faults)
   })
 })
