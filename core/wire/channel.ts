@@ -26,6 +26,13 @@ export interface ChannelOptions {
 const maxCredit = 10_000
 /** A flood of beats is answered at most so often. */
 const minBeatAnswerMs = 50
+/**
+ * Who was found silent is looked at once more after so long, at most: while the event loop was held up the beats
+ * may have come and lie unread in the socket.
+ */
+const secondLookMs = 100
+/** How often a plain peer that grants no credit is asked whether it is there, where heartbeats are off. */
+const probeMs = 5_000
 
 /**
  * One conversation: heartbeat, credit, close, lost remote.
@@ -56,6 +63,7 @@ export class Channel extends TimerEntry {
   #beatenMs = 0
   #answeredMs = 0
   #peerIntervalMs = 0
+  #suspected = false
 
   constructor(peer: Peer, id: EventId, options: ChannelOptions) {
     super()
@@ -80,20 +88,23 @@ export class Channel extends TimerEntry {
   /**
    * Sends one event, taking one credit. The caller has made sure of credit by `ready()`, except for the first
    * event of each direction, which always has it.
-   * Throws what cannot be encoded; nothing is sent then.
+   * Throws what cannot be encoded; nothing is sent then. Throws also where this event was the one too many that
+   * waited for a slow peer: the channel is lost then.
    */
   emit(name: string, args: unknown, extra?: Readonly<Record<string, unknown>>): void {
     if (this.closed) throw closedError()
     this.peer.emit(this.id, name, args, extra)
     this.#credit--
+    if (this.closed) throw closedError()
   }
 
   /** Waits for credit; nothing to wait for: undefined. Rejects when the channel closes meanwhile. */
   ready(): Promise<void> | undefined {
     if (this.#credit > 0 && !this.closed) return undefined
     return new Promise((resolve, reject) => {
-      if (this.closed) reject(closedError())
-      else this.#waiter = { resolve, reject }
+      if (this.closed) return reject(closedError())
+      this.#waiter = { resolve, reject }
+      if (this.#options.heartbeatMs === null) this.peer.wheel.schedule(this, probeMs)
     })
   }
 
@@ -162,16 +173,23 @@ export class Channel extends TimerEntry {
 
   /** The tick of the heartbeat (zerorpc-python heartbeat.py:73-102): judge, then beat. */
   override onTimer(): void {
+    if (this.closed) return
     const { heartbeatMs } = this.#options
-    if (this.closed || heartbeatMs === null) return
+    if (heartbeatMs === null) return this.#probe(probeMs)
     const now = performance.now()
-    const active = this.peer.isZask
+    const { isZask, beatMs } = this.peer
+    const active = isZask && beatMs !== null
     // Grace begins at the first tick, for a peer that has said nothing yet.
     if (active && this.#heardMs === 0) this.#heardMs = now
     const judged = active || this.#beatenMs > 0
-    // A plain peer may beat slower than we do: it is measured by its own pace.
-    const patienceMs = Math.max(2 * heartbeatMs, active ? 0 : 3 * this.#peerIntervalMs)
-    if (judged && now > this.#heardMs + patienceMs + 5) {
+    // Whoever beats slower than we do is measured by its own pace.
+    const patienceMs = 2 * Math.max(heartbeatMs, active ? (beatMs ?? 0) : this.#peerIntervalMs)
+    if (!judged || now <= this.#heardMs + patienceMs) this.#suspected = false
+    else if (!this.#suspected) {
+      this.#suspected = true
+      this.peer.wheel.schedule(this, Math.min(secondLookMs, heartbeatMs / 2))
+      return
+    } else {
       this.lose(
         new ZaskError('ZASK_PEER_LOST', `Lost remote after ${patienceMs / 1000}s heartbeat`, {
           sent: true,
@@ -181,8 +199,19 @@ export class Channel extends TimerEntry {
       )
       return
     }
-    if (active) this.peer.emit(this.id, '_zpc_hb', [0])
+    if (!active) return this.#probe(heartbeatMs)
+    this.peer.emit(this.id, '_zpc_hb', [0])
     this.peer.wheel.schedule(this, heartbeatMs)
+  }
+
+  /**
+   * A plain peer that never beats and grants nothing may be gone without a trace, and a stream would wait for it for
+   * ever. A beat finds out: every peer takes it, and libzmq knows when there is nobody to take it.
+   */
+  #probe(intervalMs: number): void {
+    if (this.#waiter !== undefined) this.peer.emit(this.id, '_zpc_hb', [0])
+    if (this.#waiter !== undefined || this.#options.heartbeatMs !== null)
+      this.peer.wheel.schedule(this, intervalMs)
   }
 
   #control(event: Event): void {
@@ -199,7 +228,9 @@ export class Channel extends TimerEntry {
   #onBeat(): void {
     if (this.#options.heartbeatMs === null) return
     const now = performance.now()
-    this.#peerIntervalMs = now - (this.#beatenMs > 0 ? this.#beatenMs : this.#openedMs)
+    // The longest so far: beats that were read late all at once say nothing about the pace.
+    const sinceLastMs = now - (this.#beatenMs > 0 ? this.#beatenMs : this.#openedMs)
+    this.#peerIntervalMs = Math.max(this.#peerIntervalMs, sinceLastMs)
     this.#beatenMs = now
     if (!this.peer.isZask && now - this.#answeredMs >= minBeatAnswerMs) {
       this.#answeredMs = now

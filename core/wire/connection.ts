@@ -36,7 +36,7 @@ export class Connection extends Multiplexer {
     super('dealer', options, wheel, counters)
     this.endpoint = endpoint
     this.#listener = listener
-    this.#remote = new Peer(this, endpoint, [], options.coalesce)
+    this.#remote = new Peer(this, endpoint, [], true)
   }
 
   /** The endpoint answers: its handshake is done and it has not gone since. */
@@ -58,7 +58,10 @@ export class Connection extends Multiplexer {
     return real
   }
 
-  /** Opens a channel with its request. Throws what cannot be encoded. */
+  /**
+   * Opens a channel with its request. Throws what cannot be encoded, and `ZASK_PEER_LOST` where too much waits for
+   * the peer already.
+   */
   open(
     listener: ChannelListener,
     name: string,
@@ -67,9 +70,26 @@ export class Connection extends Multiplexer {
   ): Channel {
     const id = this.ids.next()
     const remote = this.#remote
-    remote.emitOpening(id, name, args, headers)
-    const channel = this.channel(remote, id, listener)
-    channel.openedAt = remote.emitted
+    // The listener comes last: while this call has not returned, nobody could make sense of what it is told.
+    const channel = this.channel(remote, id, undefined)
+    channel.openedAt = remote.emitted + 1
+    try {
+      remote.emitOpening(id, name, args, headers)
+    } catch (error) {
+      channel.close()
+      throw error
+    }
+    if (channel.closed) {
+      throw new ZaskError(
+        'ZASK_PEER_LOST',
+        `${this.endpoint} reads too slowly: what waited for it was dropped.`,
+        {
+          sent: false,
+          retryable: true,
+        },
+      )
+    }
+    channel.listener = listener
     return channel
   }
 
@@ -90,6 +110,11 @@ export class Connection extends Multiplexer {
       onUp: () => this.#onUp(),
       onDown: () => this.#onDown(),
     }
+  }
+
+  protected override believes(): boolean {
+    // What lay unread when the connection broke was said by somebody who may be another one now.
+    return this.#up > 0
   }
 
   protected override onShown(_peer: Peer): void {
@@ -114,6 +139,8 @@ export class Connection extends Multiplexer {
     if (this.#up > 0) this.#up--
     const broken = [...this.#remote.channels.values()]
     const unsent = broken.filter((channel) => !this.wasSent(channel))
+    // Counting begins anew: what is waited for still must not look unsent to the next count.
+    for (const channel of broken) channel.openedAt = 0
     this.#remote.reset()
     if (broken.length > 0) this.counters.lostPeers++
     this.#loseAll(

@@ -2,7 +2,7 @@ import { ZaskError } from '../errors.ts'
 import { Channel, type ChannelListener, type ChannelOptions, controlEvents } from './channel.ts'
 import type { WireCounters } from './counters.ts'
 import { type Event, type EventId, type EventLimits, EventReader, EventWriter, IdSource } from './event.ts'
-import { announcement, Peer, type PeerHost } from './peer.ts'
+import { announcementKey, beatKey, flushBytes, Peer, type PeerHost } from './peer.ts'
 import { type SendResult, type SocketListener, WireSocket } from './socket.ts'
 import { TimerEntry, type TimerWheel } from './timer-wheel.ts'
 
@@ -26,6 +26,8 @@ export interface WireOptions {
 const maxIdlePeers = 10_000
 /** Routing frames before the payload: more is no proxy chain but an attack. */
 const maxEnvelopeFrames = 8
+/** ZeroMQ's limit for the identity of a peer. What is remembered of each must not be the peer's to choose. */
+const maxIdentityBytes = 255
 const maxPooledWriters = 64
 /** How long a channel that was opened by a control event waits for its request. */
 const requestPatienceMs = 30_000
@@ -40,9 +42,11 @@ export abstract class Multiplexer implements PeerHost {
   readonly wheel: TimerWheel
   readonly ids: IdSource = new IdSource()
   readonly maxPendingBytes: number
+  readonly coalesce: boolean
+  readonly announcement: Readonly<Record<string, unknown>>
+  readonly counters: WireCounters
   protected readonly socket: WireSocket
   protected readonly options: WireOptions
-  protected readonly counters: WireCounters
   readonly #channelOptions: ChannelOptions
   readonly #reader: EventReader
   readonly #writers: EventWriter[] = []
@@ -58,10 +62,12 @@ export abstract class Multiplexer implements PeerHost {
     this.wheel = wheel
     this.counters = counters
     this.maxPendingBytes = options.maxPendingBytes
+    this.coalesce = options.coalesce
+    this.announcement = { [announcementKey]: 1, [beatKey]: options.heartbeatMs }
     this.#channelOptions = { heartbeatMs: options.heartbeatMs, window: options.window }
     this.#reader = new EventReader(options.events)
     this.socket = new WireSocket(kind, this.socketListener(), {
-      maxFrameBytes: options.events.maxBytes,
+      maxFrameBytes: options.events.maxBytes + flushBytes,
       lingerMs: options.lingerMs,
     })
   }
@@ -69,6 +75,8 @@ export abstract class Multiplexer implements PeerHost {
   protected abstract socketListener(): SocketListener
   /** An event that belongs to no channel of the peer. */
   protected abstract onUnrouted(peer: Peer, event: Event): void
+  /** Whether what comes in now tells of the connection that stands. */
+  protected abstract believes(): boolean
   /** A peer has shown that it is zask. */
   protected abstract onShown(peer: Peer): void
   abstract onPeerGone(peer: Peer, error: ZaskError): void
@@ -77,7 +85,13 @@ export abstract class Multiplexer implements PeerHost {
   protected receive(peer: Peer, payload: Buffer): void {
     this.#from = peer
     this.#eventsInMessage = 0
-    const complaint = this.#reader.read(payload, this.#route)
+    let complaint: string | undefined
+    try {
+      complaint = this.#reader.read(payload, this.#route)
+    } catch {
+      // Listeners do not throw. If one has a fault, it must not end the reading for all other peers.
+      complaint = 'fault in a listener'
+    }
     this.#from = undefined
     if (complaint !== undefined) this.counters.drop(complaint)
   }
@@ -111,8 +125,8 @@ export abstract class Multiplexer implements PeerHost {
     const peer = this.#from as Peer
     this.counters.eventsIn++
     // Several events in one message show it as well as the header key does.
-    if (!peer.isZask && (event.headers[announcement] !== undefined || this.#eventsInMessage > 0))
-      this.#show(peer)
+    if (!peer.isZask && (event.headers[announcementKey] !== undefined || this.#eventsInMessage > 0))
+      this.#show(peer, event.headers[beatKey])
     this.#eventsInMessage++
     if (event.responseTo !== undefined) {
       const channel = peer.channels.get(event.responseTo)
@@ -124,9 +138,10 @@ export abstract class Multiplexer implements PeerHost {
     this.onUnrouted(peer, event)
   }
 
-  #show(peer: Peer): void {
-    if (!this.options.coalesce || peer.viaProxy) return
+  #show(peer: Peer, beatMs: unknown): void {
+    if (peer.viaProxy || !this.believes()) return
     peer.isZask = true
+    if (beatMs === null || (typeof beatMs === 'number' && beatMs > 0)) peer.beatMs = beatMs
     this.onShown(peer)
   }
 
@@ -150,7 +165,6 @@ export abstract class Multiplexer implements PeerHost {
   readonly #flushNow = (): void => this.flush()
 
   send(frames: (Buffer | string)[]): Promise<SendResult> {
-    this.counters.messagesOut++
     return this.socket.send(frames)
   }
 }
@@ -179,7 +193,16 @@ export class ServerMultiplexer extends Multiplexer {
   async close(): Promise<void> {
     this.flush()
     for (const peer of this.#peers.values()) for (const channel of peer.channels.values()) channel.close()
+    // The linger time of the socket holds for what libzmq has taken; give it the rest first.
+    const until = performance.now() + this.options.lingerMs
+    while (this.#hasPending() && performance.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 5))
     await this.socket.close()
+  }
+
+  #hasPending(): boolean {
+    for (const peer of this.#peers.values()) if (peer.pendingBytes > 0) return true
+    return false
   }
 
   protected override socketListener(): SocketListener {
@@ -193,7 +216,7 @@ export class ServerMultiplexer extends Multiplexer {
   #onMessage(frames: Buffer[]): void {
     const payload = frames.at(-1) as Buffer
     const envelopeLength = frames.length > 2 ? frames.length - 2 : 1
-    if (frames.length < 2 || envelopeLength > maxEnvelopeFrames) {
+    if (frames.length < 2 || !isEnvelope(frames, envelopeLength)) {
       this.counters.drop('routing envelope')
       return
     }
@@ -225,6 +248,11 @@ export class ServerMultiplexer extends Multiplexer {
     }
   }
 
+  protected override believes(): boolean {
+    // A ROUTER gives each connection an identity of its own.
+    return true
+  }
+
   protected override onShown(peer: Peer): void {
     peer.announced = false
   }
@@ -253,12 +281,17 @@ export class ServerMultiplexer extends Multiplexer {
       this.openChannels >= this.options.maxChannels
     ) {
       this.counters.drop('too many channels')
-      if (!controlEvents.has(name))
-        peer.emit(id, 'ERR', ['Overloaded', 'Too many open calls.', ''], { retryable: true })
+      if (!controlEvents.has(name)) this.#refuse(peer, id, event.version)
       return
     }
     if (controlEvents.has(name)) this.#awaitRequest(this.channel(peer, id, undefined), event)
     else this.#onRequest(this.channel(peer, id, undefined), event)
+  }
+
+  #refuse(peer: Peer, id: EventId, version: number): void {
+    const text = 'Too many calls are open on this connection or at this server. Try again later.'
+    const args = version < 2 ? [`Overloaded: ${text}`] : ['Overloaded', text, '']
+    peer.emit(id, 'ERR', args, { code: 'ZASK_SERVER_OVERLOADED', retryable: true })
   }
 
   /**
@@ -300,8 +333,17 @@ class Patience extends TimerEntry {
   }
 }
 
+function isEnvelope(frames: Buffer[], length: number): boolean {
+  if (length > maxEnvelopeFrames) return false
+  for (let index = 0; index < length; index++) {
+    if ((frames[index] as Buffer).length > maxIdentityBytes) return false
+  }
+  return true
+}
+
 function envelopeKey(frames: Buffer[], length: number): string {
-  let key = ''
+  // No identity has this character, so nobody can choose one that is taken for a way through a proxy.
+  let key = '\u0100'
   for (let index = 0; index < length; index++) {
     const frame = frames[index] as Buffer
     key += `${frame.length}:${frame.toString('latin1')}`

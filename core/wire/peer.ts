@@ -1,5 +1,6 @@
 import { ZaskError } from '../errors.ts'
 import type { Channel } from './channel.ts'
+import type { WireCounters } from './counters.ts'
 import type { EventId, EventWriter, IdSource } from './event.ts'
 import type { SendResult } from './socket.ts'
 import type { TimerWheel } from './timer-wheel.ts'
@@ -8,6 +9,11 @@ import type { TimerWheel } from './timer-wheel.ts'
 export interface PeerHost {
   readonly wheel: TimerWheel
   readonly ids: IdSource
+  readonly counters: WireCounters
+  /** Header keys that show what we are. */
+  readonly announcement: Readonly<Record<string, unknown>>
+  /** Whether zask peers get several events in one message. */
+  readonly coalesce: boolean
   /** Bytes that may wait for one peer before it is given up. */
   readonly maxPendingBytes: number
   takeWriter(): EventWriter
@@ -20,10 +26,12 @@ export interface PeerHost {
   onPeerGone(peer: Peer, error: ZaskError): void
 }
 
-/** A message is sent at the latest when it holds so much. */
-const flushBytes = 64 * 1024
+/** A message is sent at the latest when it holds so much; it holds at most this and one event more. */
+export const flushBytes: number = 64 * 1024
 /** The header key by which a peer shows that it reads several events from one message. */
-export const announcement = 'zask'
+export const announcementKey = 'zask'
+/** The header key that comes with it: milliseconds between the peer's beats, nil where it sends none. */
+export const beatKey = 'heartbeat_ms'
 
 /**
  * One peer of a socket, and the way out to it: a queue of its own, so that a slow one holds up nobody else.
@@ -36,6 +44,8 @@ export class Peer {
   readonly channels: Map<EventId, Channel> = new Map()
   /** The peer has shown that it is zask, on this connection. */
   isZask = false
+  /** Of a zask peer: milliseconds between its beats, null where it sends none, undefined where it did not say. */
+  beatMs: number | null | undefined = undefined
   /** Nothing is left to show: we have shown the peer what we are, on this connection, or must not. */
   announced: boolean
   /** Events given to the outbox, and events libzmq has taken, since the connection began. */
@@ -91,6 +101,7 @@ export class Peer {
   reset(): void {
     this.#epoch++
     this.isZask = false
+    this.beatMs = undefined
     this.announced = !this.#announces
     this.emitted = this.sent = 0
     this.#queue = []
@@ -120,7 +131,7 @@ export class Peer {
     extra: Readonly<Record<string, unknown>> | undefined,
   ): void {
     const announcing = !this.announced
-    if (announcing) extra = { ...extra, [announcement]: 1 }
+    if (announcing) extra = { ...extra, ...this.#host.announcement }
     const collected = this.#writer
     const writer = collected ?? this.#host.takeWriter()
     try {
@@ -131,7 +142,7 @@ export class Peer {
     }
     if (announcing) this.announced = true
     this.emitted++
-    if (!this.isZask) {
+    if (!this.isZask || !this.#host.coalesce) {
       this.#writer = undefined
       this.#push(writer.take(), 1)
       this.#host.giveBackWriter(writer)
@@ -170,6 +181,7 @@ export class Peer {
         this.#queue.shift()
         this.#pendingBytes -= first.payload.byteLength
         this.sent += first.events
+        this.#host.counters.messagesOut++
         waits = 0
       } else if (result === 'full') {
         // libzmq says nothing when there is room again: look soon, then less often.

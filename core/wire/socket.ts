@@ -61,8 +61,7 @@ export class WireSocket {
       this.#socket = dealer
       if (listener.onUp !== undefined)
         dealer.events.on('handshake', ({ address }) => listener.onUp?.(address))
-      if (listener.onDown !== undefined)
-        dealer.events.on('disconnect', ({ address }) => listener.onDown?.(address))
+      if (listener.onDown !== undefined) this.#watchDisconnects(dealer)
     }
   }
 
@@ -131,6 +130,24 @@ export class WireSocket {
     await this.#reading
     // libzmq leaves the file of an ipc endpoint behind.
     for (const path of this.#ipcPaths) await unlink(path).catch(() => undefined)
+  }
+
+  /**
+   * libzmq tells of a disconnect also where there was no handshake: a port scanner that touches a bound client must
+   * not end its calls. The failed handshake is told right before, by the same thread.
+   */
+  #watchDisconnects(dealer: zmq.Dealer): void {
+    let strangers = 0
+    const onStranger = (): void => {
+      strangers++
+    }
+    dealer.events.on('handshake:error:other', onStranger)
+    dealer.events.on('handshake:error:protocol', onStranger)
+    dealer.events.on('handshake:error:auth', onStranger)
+    dealer.events.on('disconnect', ({ address }) => {
+      if (strangers > 0) strangers--
+      else this.#listener.onDown?.(address)
+    })
   }
 
   #startReading(): void {
