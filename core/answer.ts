@@ -12,6 +12,12 @@ export interface WireError {
   readonly headers: Record<string, unknown> | undefined
 }
 
+/**
+ * The header key of an ERR that says that the call was refused before anything of it ran. A code cannot say so: a
+ * method may have failed because a service it called itself refused, and hands that error on.
+ */
+export const refusedKey = 'refused'
+
 /** Turns anything thrown into an ERR. The message is always sent, the traceback only where `withTraceback` is set. */
 export function toWireError(thrown: unknown, withTraceback: boolean): WireError {
   const { name, message, stack } = describeThrown(thrown)
@@ -39,7 +45,9 @@ export function fromWireError(event: Event): ZaskError {
     text(traceback, '').slice(0, maxTracebackLength),
     {
       ...(typeof code === 'string' && /^[A-Z][A-Z0-9_]{0,63}$/.test(code) ? { code } : {}),
-      ...(typeof details === 'object' && details !== null ? { details: details as Record<string, unknown> } : {}),
+      ...(typeof details === 'object' && details !== null
+        ? { details: details as Record<string, unknown> }
+        : {}),
       retryable: retryable === true,
     },
   )
@@ -58,5 +66,7 @@ function className(thrown: unknown, name: string): string {
 
 function text(value: unknown, otherwise: string): string {
   if (typeof value === 'string') return value
-  return value === null || value === undefined || typeof value === 'object' ? otherwise : String(value)
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
+    ? String(value)
+    : otherwise
 }

@@ -8,6 +8,8 @@ const avoidMs = 5_000
 /** One endpoint of a client and what is known of it. */
 export class Target {
   readonly connection: Connection
+  /** The real one, once it is bound. */
+  endpoint: string
   /** Calls on their way. */
   open = 0
   #latencyMs = 0
@@ -17,10 +19,15 @@ export class Target {
 
   constructor(connection: Connection) {
     this.connection = connection
+    this.endpoint = connection.endpoint
   }
 
   get usable(): boolean {
-    return this.connection.up && !this.suspect && (this.#avoidedUntil === 0 || performance.now() >= this.#avoidedUntil)
+    return (
+      this.connection.up &&
+      !this.suspect &&
+      (this.#avoidedUntil === 0 || performance.now() >= this.#avoidedUntil)
+    )
   }
 
   /** Expected wait: a fast endpoint with many calls may be slower than a slow one with few. */
@@ -55,7 +62,8 @@ export function pickTarget(targets: readonly Target[], except?: Target): Target 
   }
   let candidates = targets.filter((target) => target !== except && target.usable)
   // Better one in doubt than none.
-  if (candidates.length === 0) candidates = targets.filter((target) => target !== except && target.connection.up)
+  if (candidates.length === 0)
+    candidates = targets.filter((target) => target !== except && target.connection.up)
   if (candidates.length < 2) return candidates[0]
   const first = Math.floor(Math.random() * candidates.length)
   const second = (first + 1 + Math.floor(Math.random() * (candidates.length - 1))) % candidates.length

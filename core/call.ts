@@ -128,8 +128,12 @@ export abstract class LiveCall extends TimerEntry implements Call {
     this.deadline = this.#startedMs + timeoutMs
   }
 
-  /** Registers what must end with this call, such as calls made from within it. */
+  /** Registers what must end with this call, such as calls made from within it; it may have to at once. */
   onAbort(listener: (reason: unknown) => void): void {
+    if (this.#aborted) {
+      listener(this.#abortReason)
+      return
+    }
     this.#onAbort ??= new Set()
     this.#onAbort.add(listener)
   }

@@ -45,7 +45,10 @@ export class ClientEnd implements MadeCallOwner {
     this.service = options.service
     this.version = options.version
     this.timeoutMs = milliseconds('timeoutMs', options.timeoutMs, 30_000)
-    this.headers = { ...(options.service === undefined ? {} : { service_name: options.service }), ...options.headers }
+    this.headers = {
+      ...(options.service === undefined ? {} : { service_name: options.service }),
+      ...options.headers,
+    }
     this.#onClosed = onClosed
     const wire = wireOptions(options, lingerMs)
     const { wheel, counters } = kernel
@@ -65,17 +68,17 @@ export class ClientEnd implements MadeCallOwner {
   }
 
   get endpoints(): { endpoint: string; up: boolean; calls: number }[] {
-    return this.#targets.map(({ connection, open }) => ({
-      endpoint: connection.endpoint,
+    return this.#targets.map(({ endpoint, connection, open }) => ({
+      endpoint,
       up: connection.up,
       calls: open,
     }))
   }
 
   async open(bind: boolean): Promise<void> {
-    for (const { connection } of this.#targets) {
-      if (bind) await connection.bind()
-      else connection.connect()
+    for (const target of this.#targets) {
+      if (bind) target.endpoint = await target.connection.bind()
+      else target.connection.connect()
     }
   }
 
@@ -83,7 +86,8 @@ export class ClientEnd implements MadeCallOwner {
     // What runs on after its call has ended is bound to that call no more.
     const current = this.kernel.storage.getStore()
     const parent = current instanceof LiveCall && !current.over ? current : undefined
-    const timeoutMs = options?.timeoutMs === undefined ? this.timeoutMs : milliseconds('timeoutMs', options.timeoutMs, 0)
+    const timeoutMs =
+      options?.timeoutMs === undefined ? this.timeoutMs : milliseconds('timeoutMs', options.timeoutMs, 0)
     const headers = { ...this.headers, ...options?.headers }
     const call = new MadeCall(
       this,
@@ -102,7 +106,7 @@ export class ClientEnd implements MadeCallOwner {
 
   dispatch(call: MadeCall, except?: Target): void {
     if (this.#closing !== undefined) {
-      call.fail(closedError(this.targetName))
+      call.fail(closedError(this.targetName, false))
       return
     }
     const target = pickTarget(this.#targets, except)
@@ -136,8 +140,8 @@ export class ClientEnd implements MadeCallOwner {
 
   async #close(): Promise<void> {
     clearInterval(this.#probe)
-    const error = closedError(this.targetName)
-    for (const call of this.#waiting) call.fail(error)
+    for (const call of this.#waiting) call.fail(closedError(this.targetName, false))
+    const error = closedError(this.targetName, true)
     await Promise.all(this.#targets.map(({ connection }) => connection.close(error)))
     this.#onClosed()
   }
@@ -177,8 +181,10 @@ export class ClientEnd implements MadeCallOwner {
   }
 }
 
-function closedError(targetName: string): ZaskError {
-  return new ZaskError('ZASK_CLIENT_CLOSED', `The client of ${targetName} is closed. Make a new one.`, { sent: false })
+function closedError(targetName: string, sent: boolean): ZaskError {
+  return new ZaskError('ZASK_CLIENT_CLOSED', `The client of ${targetName} is closed. Make a new one.`, {
+    sent,
+  })
 }
 
 /** The face of a client: every name that is not its own is a method of the service. */
@@ -194,11 +200,12 @@ export function createClient<T>(end: ClientEnd, options?: CallOptions): Client<T
   const methods = new Map<string, (...args: unknown[]) => unknown>()
   return new Proxy(Object.create(null) as object, {
     get(_target, name) {
-      if (typeof name === 'symbol') return name === Symbol.asyncDispose ? controls[Symbol.asyncDispose] : undefined
+      if (typeof name === 'symbol')
+        return name === Symbol.asyncDispose ? controls[Symbol.asyncDispose] : undefined
       if (name === '$endpoints') return end.endpoints
       if (Object.hasOwn(controls, name)) return controls[name as keyof typeof controls]
-      // `await client` must not call a remote method `then`.
-      if (name === 'then') return undefined
+      // `await client` must not call a remote method `then`, nor JSON.stringify one called `toJSON`.
+      if (name === 'then' || name === 'toJSON') return undefined
       let method = methods.get(name)
       if (method === undefined) {
         method = (...args) => call(name, args)

@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import { type Call, createCallStorage } from './call.ts'
 import { ClientEnd, type ClientOptions, createClient } from './client.ts'
@@ -76,17 +78,25 @@ export interface Core<P extends readonly Plugin[] = readonly []> extends AsyncDi
   stop(): Promise<number>
 }
 
-/** How long the taps of one lifecycle hook may take together before the slow one is named. */
-const hookTimeoutMs = 10_000
+/** What a core can be told besides its plugins and config. */
+export interface CoreLimits {
+  /**
+   * Milliseconds that the taps of one run of a hook may take together: then start or stop fails, naming the plugin
+   * that hangs, and a call goes on without its observers. Default: 10,000. Gates of a call have the call's deadline.
+   */
+  hookTimeoutMs?: number
+}
 
 /**
  * Makes a core of a list of plugins.
  *
  * Throws `ZASK_PLUGIN_INVALID`, `_DUPLICATE`, `_REQUIRES`, `_CONFIG_KEY` for a list that cannot work.
  */
-export function createCore<const P extends readonly Plugin[]>(options: CreateCoreOptions<P> = {}): Core<P> {
-  checkOptions('createCore', options, ['root', 'plugins', 'config'])
-  return new LiveCore(options as CreateCoreOptions) as unknown as Core<P>
+export function createCore<const P extends readonly Plugin[]>(
+  options: CreateCoreOptions<P> & CoreLimits = {},
+): Core<P> {
+  checkOptions('createCore', options, ['root', 'plugins', 'config', 'hookTimeoutMs'])
+  return new LiveCore(options) as unknown as Core<P>
 }
 
 class LiveCore {
@@ -98,6 +108,10 @@ class LiveCore {
   readonly #counters = new WireCounters()
   readonly #stats = new CoreStats()
   readonly #kernel: Kernel
+  readonly #hookTimeoutMs: number
+  /** Runs a function as if nobody had called it: what it starts belongs to no call. */
+  readonly #outside = AsyncLocalStorage.snapshot()
+  readonly #idPrefix = randomBytes(4).toString('hex')
   readonly #servers = new Set<Server>()
   readonly #clients = new Set<ClientEnd>()
   #log: Logger = createLogger()
@@ -107,10 +121,11 @@ class LiveCore {
   #signals: ShutdownSignals | undefined
   #shutdownTimeoutMs = 25_000
 
-  constructor(options: CreateCoreOptions) {
-    const plugins = (options.plugins ?? []) as readonly Plugin[]
+  constructor(options: CreateCoreOptions & CoreLimits) {
+    const plugins: readonly Plugin[] = options.plugins ?? []
     checkPlugins(plugins)
     this.root = resolve(options.root ?? process.cwd())
+    this.#hookTimeoutMs = Math.min(milliseconds('hookTimeoutMs', options.hookTimeoutMs, 10_000), 2 ** 31 - 1)
     this.config = new Config({ root: this.root })
     this.config.setDefault('DEBUG', true, 'core')
     this.#hooks = new HookSet({
@@ -162,17 +177,26 @@ class LiveCore {
     const targets: readonly object[] = Array.isArray(target) ? target : [target]
     const services = targets.map((one) => Service.from(one, serviceOptions(options, targets.length)))
     const server = new Server(this.#kernel, services, options)
-    this.#shutdownTimeoutMs = milliseconds('shutdownTimeoutMs', options.shutdownTimeoutMs, this.#shutdownTimeoutMs)
+    this.#shutdownTimeoutMs = milliseconds(
+      'shutdownTimeoutMs',
+      options.shutdownTimeoutMs,
+      this.#shutdownTimeoutMs,
+    )
     await this.#configLoaded()
+    this.#refuseStopped()
     this.#servers.add(server)
     try {
       const started = await this.#open(server, services, options)
-      await this.#notify('started')
       this.#refuseStopped()
       if (options.signals !== false) this.#signals ??= this.#listenToSignals()
+      await this.#notify('started')
       return started
     } catch (error) {
       this.#servers.delete(server)
+      if (this.#servers.size === 0 && this.#stopping === undefined) {
+        this.#signals?.remove()
+        this.#signals = undefined
+      }
       await server.close()
       throw error
     }
@@ -189,7 +213,8 @@ class LiveCore {
     )
     this.#clients.add(end)
     try {
-      await end.open(options.bind === true)
+      // A client made within a call lives on after it: its socket must not keep that call as the current one.
+      await this.#outside(() => end.open(options.bind === true))
     } catch (error) {
       await end.close()
       throw error
@@ -216,7 +241,8 @@ class LiveCore {
       counters: this.#counters,
       stats: this.#stats,
       log,
-      nextId: () => `${process.pid.toString(36)}-${(++this.#calls).toString(36)}`,
+      hookTimeoutMs: this.#hookTimeoutMs,
+      nextId: () => `${this.#idPrefix}-${(++this.#calls).toString(36)}`,
       get debug() {
         return config.get('DEBUG') === true
       },
@@ -224,7 +250,8 @@ class LiveCore {
   }
 
   #apply(plugin: Plugin): void {
-    for (const [key, value] of Object.entries(plugin.defaults ?? {})) this.config.setDefault(key, value, plugin.name)
+    for (const [key, value] of Object.entries(plugin.defaults ?? {}))
+      this.config.setDefault(key, value, plugin.name)
     let result: unknown
     try {
       result = plugin.apply(this as unknown as PluginCore)
@@ -277,12 +304,12 @@ class LiveCore {
         reject(
           new ZaskError(
             'ZASK_HOOK_TIMEOUT',
-            `plugin ${names} has not finished in ${hook} for ${hookTimeoutMs / 1000} s: a promise it returned never ` +
+            `plugin ${names} has not finished in ${hook} for ${this.#hookTimeoutMs / 1000} s: a promise it returned never ` +
               'resolved. Look for a connection that is not answered, or a callback that is not called.',
             { details: { hook, plugins: hanging.map((tap) => tap.plugin) } },
           ),
         )
-      }, hookTimeoutMs)
+      }, this.#hookTimeoutMs)
     })
     try {
       await Promise.race([running, expired])
@@ -318,8 +345,7 @@ class LiveCore {
 
   async #endpointsOf(service: Service): Promise<readonly string[]> {
     const { name, version } = service
-    const found =
-      name === undefined ? undefined : await this.#hooks.resolveEndpoint.run({ service: name, version, role: 'server' })
+    const found = await this.#hooks.resolveEndpoint.run({ service: name, version, role: 'server' })
     if (found !== undefined && found.endpoints.length > 0) return found.endpoints
     throw new ZaskError(
       'ZASK_ENDPOINT_MISSING',
@@ -336,7 +362,8 @@ class LiveCore {
     options: ClientOptions,
   ): Promise<{ endpoints: readonly string[]; about: { service?: string; version?: string } }> {
     const targets = list(target)
-    if (targets.length > 0 && targets.every((one) => one.includes('://'))) return { endpoints: targets, about: {} }
+    if (targets.length > 0 && targets.every((one) => one.includes('://')))
+      return { endpoints: targets, about: {} }
     const [service, ...more] = targets
     if (service === undefined || service === '' || more.length > 0) {
       throw new ZaskError(
@@ -355,7 +382,10 @@ class LiveCore {
       )
     }
     const chosen = found.version ?? version
-    return { endpoints: found.endpoints, about: { service, ...(chosen === undefined ? {} : { version: chosen }) } }
+    return {
+      endpoints: found.endpoints,
+      about: { service, ...(chosen === undefined ? {} : { version: chosen }) },
+    }
   }
 
   #refuseStopped(): void {

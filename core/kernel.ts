@@ -11,6 +11,8 @@ export interface Kernel extends CallOrigin {
   readonly wheel: TimerWheel
   readonly counters: WireCounters
   readonly stats: CoreStats
+  /** Milliseconds that the taps of one run of a hook may take together before somebody goes on without them. */
+  readonly hookTimeoutMs: number
   /** Tracebacks are sent to callers. Config `DEBUG`, read at each use. */
   readonly debug: boolean
 }

@@ -1,4 +1,4 @@
-import { fromWireError } from './answer.ts'
+import { fromWireError, refusedKey } from './answer.ts'
 import type { Target } from './balancer.ts'
 import { LiveCall, type Outcome } from './call.ts'
 import { describeThrown, ZaskError } from './errors.ts'
@@ -39,6 +39,8 @@ export class MadeCall extends LiveCall implements ChannelListener {
   #channel: Channel | undefined
   #stream: ReceivedStream | undefined
   #settled = false
+  /** Taps of `beforeCall` have not let the call through yet. */
+  #held = true
   #sentAt = 0
 
   constructor(
@@ -87,11 +89,12 @@ export class MadeCall extends LiveCall implements ChannelListener {
       signal.addEventListener('abort', this.#onCallerAbort, { once: true })
     }
     this.parent?.onAbort(this.#onParentAbort)
+    if (this.#settled) return
     const { beforeCall } = kernel.hooks
-    if (!beforeCall.used) return this.#owner.dispatch(this)
+    if (!beforeCall.used) return this.#dispatch()
     try {
       const waiting = beforeCall.run(this)
-      if (waiting === undefined) this.#owner.dispatch(this)
+      if (waiting === undefined) this.#dispatch()
       else waiting.then(this.#dispatch, this.fail)
     } catch (error) {
       this.fail(error)
@@ -99,6 +102,7 @@ export class MadeCall extends LiveCall implements ChannelListener {
   }
 
   readonly #dispatch = (): void => {
+    this.#held = false
     if (!this.#settled) this.#owner.dispatch(this)
   }
 
@@ -109,12 +113,15 @@ export class MadeCall extends LiveCall implements ChannelListener {
     this.#sentAt = performance.now()
     const { headers } = this
     // Remaining time, not a point in time: clocks of two machines differ.
-    if (this.deadline !== undefined) headers['deadline_ms'] = Math.max(1, Math.round(this.deadline - this.#sentAt))
+    if (this.deadline !== undefined)
+      headers['deadline_ms'] = Math.max(1, Math.round(this.deadline - this.#sentAt))
     try {
       this.#channel = target.connection.open(this, this.method, this.args, headers)
       target.open++
     } catch (error) {
-      this.fail(error)
+      // What cannot be encoded; nothing was sent.
+      this.target = undefined
+      this.fail(unsent(error))
     }
   }
 
@@ -142,7 +149,10 @@ export class MadeCall extends LiveCall implements ChannelListener {
       this.#release()
       if (name === 'OK' && Array.isArray(args) && args.length > 0) this.#succeed(args[0])
       else if (name === 'ERR') this.#onError(event)
-      else this.fail(protocolError(`${this.method} was answered with '${name.slice(0, 50)}', which is no answer.`))
+      else
+        this.fail(
+          protocolError(`${this.method} was answered with '${name.slice(0, 50)}', which is no answer.`),
+        )
     }
   }
 
@@ -161,11 +171,12 @@ export class MadeCall extends LiveCall implements ChannelListener {
     const sent = this.target !== undefined
     const seconds = Math.round(this.#timeoutMs) / 1000
     this.#giveUp(
-      sent
+      sent || this.#held
         ? new ZaskError(
             'ZASK_CALL_TIMEOUT',
-            `timeout after ${seconds}s, when calling remote method ${this.method}`,
-            { sent: true, details: { method: this.method, timeoutMs: this.#timeoutMs } },
+            `timeout after ${seconds}s, when calling remote method ${this.method}` +
+              (sent ? '' : ': a tap of beforeCall did not let it through in time'),
+            { sent, details: { method: this.method, timeoutMs: this.#timeoutMs } },
           )
         : new ZaskError(
             'ZASK_PEER_UNREACHABLE',
@@ -218,8 +229,8 @@ export class MadeCall extends LiveCall implements ChannelListener {
 
   #onError(event: Event): void {
     const error = fromWireError(event)
-    // Such a server never ran the call: another endpoint may.
-    if (error.retryable && error.code === 'ZASK_SERVER_STOPPING') {
+    // Such a server never ran the call: another endpoint may. The code alone may be that of a server further on.
+    if (event.headers[refusedKey] === true && error.code === 'ZASK_SERVER_STOPPING') {
       this.target?.avoid()
       if (this.#again(this.target)) return
     }
@@ -272,11 +283,24 @@ export class MadeCall extends LiveCall implements ChannelListener {
   }
 
   #observe(outcome: Outcome): void {
-    const { stats, hooks } = this.#owner.kernel
+    const { stats, hooks, storage } = this.#owner.kernel
     if (outcome.ok) stats.made.ok++
     else stats.made.failed++
-    if (hooks.afterCall.used) void hooks.afterCall.run(this, { ...outcome, durationMs: this.elapsedMs() })
+    if (!hooks.afterCall.used) return
+    const known = { ...outcome, durationMs: this.elapsedMs() }
+    // Here the event of a socket or a timer runs: the current call is that of the caller, as in beforeCall.
+    void storage.run(this.parent as LiveCall, () => hooks.afterCall.run(this, known))
   }
+}
+
+function unsent(error: unknown): unknown {
+  if (!(error instanceof ZaskError)) return error
+  const { code, message, details } = error
+  return new ZaskError(code, message, {
+    sent: false,
+    cause: error,
+    ...(details === undefined ? {} : { details }),
+  })
 }
 
 function protocolError(message: string): ZaskError {

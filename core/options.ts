@@ -35,7 +35,13 @@ export function wireOptions(options: EndOptions, lingerMs: number): WireOptions 
     coalesce: options.coalesce ?? true,
     events: {
       ...defaultLimits,
-      maxBytes: wholeNumber('maxEventBytes', options.maxEventBytes, defaultLimits.maxBytes, 1024, 2 ** 31 - 1),
+      maxBytes: wholeNumber(
+        'maxEventBytes',
+        options.maxEventBytes,
+        defaultLimits.maxBytes,
+        1024,
+        2 ** 31 - 1,
+      ),
     },
     maxChannels: 100_000,
     maxChannelsPerPeer: 10_000,
@@ -54,7 +60,10 @@ export function wholeNumber(
 ): number {
   const number = value ?? otherwise
   if (Number.isInteger(number) && number >= least && number <= most) return number
-  throw new ZaskError('ZASK_OPTION_INVALID', `${name} is a whole number from ${least} to ${most}, got ${String(value)}.`)
+  throw new ZaskError(
+    'ZASK_OPTION_INVALID',
+    `${name} is a whole number from ${least} to ${most}, got ${String(value)}.`,
+  )
 }
 
 /** Milliseconds, or Infinity for no limit. */

@@ -70,7 +70,12 @@ export class ReceivedStream implements RemoteStream<unknown> {
     if (this.#ended) return
     if (event.malformed !== undefined) {
       this.#channel.cancel()
-      this.#end(new ZaskError('ZASK_WIRE_MALFORMED', `An item of ${this.#owner.method} cannot be read: ${event.malformed}.`))
+      this.#end(
+        new ZaskError(
+          'ZASK_WIRE_MALFORMED',
+          `An item of ${this.#owner.method} cannot be read: ${event.malformed}.`,
+        ),
+      )
       return
     }
     if (event.name === 'STREAM') this.#deliver(event.args)

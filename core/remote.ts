@@ -2,11 +2,9 @@
  * What a service looks like from far away: the same methods, asynchronous; a generator is a stream.
  */
 export type Remote<T> = {
-  readonly [K in keyof T as K extends `_${string}` | symbol ? never : T[K] extends AnyFunction ? K : never]: T[K] extends (
-    ...args: infer A
-  ) => infer R
-    ? (...args: A) => RemoteResult<R>
-    : never
+  readonly [
+    K in keyof T as K extends `_${string}` | symbol ? never : T[K] extends AnyFunction ? K : never
+  ]: T[K] extends (...args: infer A) => infer R ? (...args: A) => RemoteResult<R> : never
 }
 
 type AnyFunction = (...args: never[]) => unknown
@@ -50,7 +48,11 @@ export interface CallOptions {
 /** What a client can do besides calling methods. No Python or TypeScript method served by zask has such names. */
 export interface ClientControls<T> extends AsyncDisposable {
   /** Calls a method by name, with its arguments as an array. */
-  $call(method: string, args?: readonly unknown[], options?: CallOptions): Promise<unknown> & AsyncIterable<unknown>
+  $call(
+    method: string,
+    args?: readonly unknown[],
+    options?: CallOptions,
+  ): Promise<unknown> & AsyncIterable<unknown>
   /** The same client with other options for its calls. */
   $with(options: CallOptions): Client<T>
   /** The endpoints it calls, with what is known of them. */

@@ -1,7 +1,8 @@
-import { toWireError } from './answer.ts'
+import { refusedKey, toWireError } from './answer.ts'
 import { LiveCall, type Outcome } from './call.ts'
 import { ZaskError } from './errors.ts'
 import { answerBuiltIn, builtInNames } from './introspection.ts'
+import { isThenable, type ItemSource, itemSourceOf } from './item-source.ts'
 import type { Kernel } from './kernel.ts'
 import type { Service } from './service.ts'
 import type { Channel, ChannelListener } from './wire/channel.ts'
@@ -32,7 +33,9 @@ export class ServedCall extends LiveCall implements ChannelListener {
   readonly #malformed: string | undefined
   #outcome: Outcome | undefined
   #items: number | undefined
-  #iterator: AnyIterator | undefined
+  #iterator: ItemSource | undefined
+  #returning: Promise<void> | undefined
+  #observing: Observing | undefined
   #started = false
   #ended = false
 
@@ -43,13 +46,14 @@ export class ServedCall extends LiveCall implements ChannelListener {
       served.version,
       request.name,
       Array.isArray(request.args) ? (request.args as unknown[]) : [],
-      request.headers as Record<string, unknown>,
+      request.headers,
     )
     this.#owner = owner
     this.#served = served
     this.#channel = channel
     this.#oldCaller = request.version < 2
-    this.#malformed = request.malformed ?? (Array.isArray(request.args) ? undefined : 'the arguments are no array')
+    this.#malformed =
+      request.malformed ?? (Array.isArray(request.args) ? undefined : 'the arguments are no array')
     channel.listener = this
     const remainingMs = request.headers['deadline_ms']
     if (typeof remainingMs === 'number' && remainingMs >= 0 && remainingMs < 2 ** 31) {
@@ -76,7 +80,9 @@ export class ServedCall extends LiveCall implements ChannelListener {
 
   /** Answers without running anything: the server is stopping or full. */
   refuse(error: ZaskError): void {
-    this.#owner.kernel.storage.run(this, () => this.#fail(error))
+    this.#answerError(error, { [refusedKey]: true })
+    this.#settle(this.#failure(error))
+    this.#end()
   }
 
   /** Ends the call from the server's side: the answer is the error, if there is still one to answer. */
@@ -98,11 +104,15 @@ export class ServedCall extends LiveCall implements ChannelListener {
   }
 
   onCancel(): void {
-    this.#stop(new ZaskError('ZASK_CALL_CANCELLED', 'The caller has cancelled the call.', { sent: true }), abandonMs)
+    this.#stop(
+      new ZaskError('ZASK_CALL_CANCELLED', 'The caller has cancelled the call.', { sent: true }),
+      abandonMs,
+    )
   }
 
-  /** The deadline has passed, or, after that, the time a method has to react to it. */
+  /** The deadline has passed; or, after that, the time a method has to react to it; or that of the observers. */
   override onTimer(): void {
+    if (this.#observing !== undefined) return this.#goOn(this.#observing)
     if (this.#outcome !== undefined) return this.#end()
     const error = new ZaskError(
       'ZASK_CALL_TIMEOUT',
@@ -147,19 +157,26 @@ export class ServedCall extends LiveCall implements ChannelListener {
       })
     }
     if (this.#malformed !== undefined) {
-      throw new ZaskError('ZASK_ARGS_INVALID', `The request for '${this.method}' cannot be read: ${this.#malformed}.`)
+      throw new ZaskError(
+        'ZASK_ARGS_INVALID',
+        `The request for '${this.method}' cannot be read: ${this.#malformed}.`,
+      )
     }
-    return (method.fn as (...args: readonly unknown[]) => unknown).apply(this.#served.target, this.args as unknown[])
+    return (method.fn as (...args: readonly unknown[]) => unknown).apply(
+      this.#served.target,
+      this.args as unknown[],
+    )
   }
 
   readonly #finish = (result: unknown): void => {
-    if (this.#outcome !== undefined) return this.#end()
     try {
-      const iterator = iteratorOf(result)
+      const iterator = itemSourceOf(result)
       if (iterator !== undefined) {
+        this.#iterator = iterator
         void this.#stream(iterator)
         return
       }
+      if (this.#outcome !== undefined) return this.#end()
       this.#channel.emit('OK', [result])
     } catch (error) {
       return this.#fail(error)
@@ -176,14 +193,18 @@ export class ServedCall extends LiveCall implements ChannelListener {
     this.#end()
   }
 
-  async #stream(iterator: AnyIterator): Promise<void> {
+  async #stream(iterator: ItemSource): Promise<void> {
     const channel = this.#channel
-    this.#iterator = iterator
+    let stepping = false
     this.#items = 0
     try {
-      for (;;) {
+      // A call that ended before its stream was there has no use for items.
+      while (this.#outcome === undefined) {
+        stepping = true
         const next = iterator.next()
         const step = isThenable(next) ? await next : next
+        stepping = false
+        if (step.done === true) this.#iterator = undefined
         if (this.#outcome !== undefined) break
         // STREAM, STREAM_DONE and ERR alike wait for credit; a reader that is gone rejects the wait.
         const credit = channel.ready()
@@ -198,14 +219,19 @@ export class ServedCall extends LiveCall implements ChannelListener {
         this.#settle({ ok: true, value: undefined, durationMs: this.elapsedMs(), items: this.#items })
       }
     } catch (error) {
+      // An iterator that is done, or has thrown, has ended by itself: nothing is left to end.
+      if (stepping) this.#iterator = undefined
       if (this.#outcome === undefined) {
         await channel.ready()?.catch(() => undefined)
         this.#answerError(error)
         if (this.#outcome === undefined) this.#settle(this.#failure(error))
       }
     }
-    this.#iterator = undefined
-    await this.#return(iterator)
+    if (this.#iterator !== undefined && this.#returning === undefined) {
+      if (!this.#ended) this.#owner.kernel.wheel.schedule(this, abandonMs)
+      this.#return(this.#iterator)
+    }
+    await this.#returning
     this.#end()
   }
 
@@ -216,12 +242,14 @@ export class ServedCall extends LiveCall implements ChannelListener {
   }
 
   /** A generator's `finally` runs however its stream ended. */
-  async #return(iterator: AnyIterator): Promise<void> {
-    try {
-      await iterator.return?.()
-    } catch (error) {
-      this.log.debug({ err: error }, 'the stream failed while it was being ended')
-    }
+  #return(iterator: ItemSource): void {
+    this.#returning ??= (async () => {
+      try {
+        await iterator.return?.()
+      } catch (error) {
+        this.log.debug({ err: error }, 'the stream failed while it was being ended')
+      }
+    })()
   }
 
   /** Nobody waits for the answer any more: the outcome is known, the method is told, and gets time to end. */
@@ -229,25 +257,31 @@ export class ServedCall extends LiveCall implements ChannelListener {
     if (this.#outcome !== undefined) return
     this.#settle(this.#failure(error))
     this.#channel.close()
-    this.abort(error)
-    if (this.#iterator !== undefined) void this.#return(this.#iterator)
+    // Here the event of a socket or a timer runs, but listeners and `finally` blocks are the call's own code.
+    this.#owner.kernel.storage.run(this, () => {
+      this.abort(error)
+      if (this.#iterator !== undefined) this.#return(this.#iterator)
+    })
     if (!this.#started) this.#end()
     else if (!this.#ended) this.#owner.kernel.wheel.schedule(this, graceMs)
   }
 
-  #answerError(error: unknown): void {
+  #answerError(error: unknown, extra?: Record<string, unknown>): void {
     const channel = this.#channel
     if (channel.closed) return
     const { args, headers } = toWireError(error, this.#owner.kernel.debug)
+    const [name, message] = args
+    const body = (text: string, trace: string): string[] =>
+      this.#oldCaller ? [`${name}: ${text}`] : [name, text, trace]
+    const { details: _, ...bare } = headers ?? {}
+    // What was thrown may hold what cannot be encoded, or be longer than an event may be.
+    const attempts = [
+      () => channel.emit('ERR', body(message, args[2]), { ...headers, ...extra }),
+      () => channel.emit('ERR', body(message, args[2]), { ...bare, ...extra }),
+      () => channel.emit('ERR', body(message.slice(0, 100), ''), { ...bare, ...extra }),
+    ]
     // Without credit the error cannot be sent; the caller finds the stream broken when the channel is gone.
-    if (channel.credit > 0) {
-      const body = this.#oldCaller ? [`${args[0]}: ${args[1]}`] : args
-      try {
-        channel.emit('ERR', body, headers)
-      } catch {
-        channel.emit('ERR', body)
-      }
-    }
+    if (channel.credit > 0) attempts.some(succeeds)
     channel.close()
   }
 
@@ -271,12 +305,43 @@ export class ServedCall extends LiveCall implements ChannelListener {
   }
 
   readonly #observe = (): void => {
-    const { afterCall, sessionEnd } = this.#owner.kernel.hooks
-    const outcome = this.#outcome as Outcome
-    const after = afterCall.run(this, outcome)
-    const ending = after === undefined ? sessionEnd.run(this) : after.then(() => sessionEnd.run(this))
+    const after = this.#owner.kernel.hooks.afterCall.run(this, this.#outcome as Outcome)
+    if (after === undefined) this.#endSession()
+    else this.#await('afterCall', after, this.#endSession)
+  }
+
+  readonly #endSession = (): void => {
+    const ending = this.#owner.kernel.hooks.sessionEnd.run(this)
     if (ending === undefined) this.#owner.onEnded(this)
-    else void ending.then(() => this.#owner.onEnded(this))
+    else this.#await('sessionEnd', ending, () => this.#owner.onEnded(this))
+  }
+
+  /** Waits for observers, but not for ever: one that hangs would keep the call's place, and the core from stopping. */
+  #await(hook: 'afterCall' | 'sessionEnd', running: Promise<void>, next: () => void): void {
+    const { kernel } = this.#owner
+    const observing = {
+      hook,
+      proceed: () => {
+        if (this.#observing !== observing) return
+        this.#observing = undefined
+        kernel.wheel.cancel(this)
+        kernel.storage.run(this, next)
+      },
+    }
+    this.#observing = observing
+    kernel.wheel.schedule(this, kernel.hookTimeoutMs)
+    void running.then(observing.proceed)
+  }
+
+  #goOn({ hook, proceed }: Observing): void {
+    const { hooks, hookTimeoutMs } = this.#owner.kernel
+    const report = hooks.facade.inspect().find((one) => one.hook === hook)
+    const plugins = (report?.taps ?? []).map((tap) => tap.plugin).join(', ')
+    this.log.error(
+      { hook },
+      `a tap of ${hook} has not finished for ${hookTimeoutMs / 1000} s, the call goes on without it; taps: ${plugins}`,
+    )
+    proceed()
   }
 
   /** The session has ended. */
@@ -290,30 +355,17 @@ export class ServedCall extends LiveCall implements ChannelListener {
   }
 }
 
-type AnyIterator = {
-  next(): Promise<IteratorResult<unknown>> | IteratorResult<unknown>
-  return?(): unknown
+function succeeds(attempt: () => void): boolean {
+  try {
+    attempt()
+    return true
+  } catch {
+    return false
+  }
 }
 
-function isThenable<T>(value: T): value is T & PromiseLike<Awaited<T>> {
-  return (
-    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-    typeof (value as { then?: unknown }).then === 'function'
-  )
-}
-
-/**
- * The iterator of what is a stream: a generator, or anything async iterable. Arrays, texts, maps and sets can be
- * iterated too, but are values.
- */
-function iteratorOf(result: unknown): AnyIterator | undefined {
-  if (typeof result !== 'object' || result === null) return undefined
-  const candidate = result as Partial<AsyncIterable<unknown> & Iterable<unknown> & Iterator<unknown>>
-  if (typeof candidate[Symbol.asyncIterator] === 'function') {
-    return (candidate as AsyncIterable<unknown>)[Symbol.asyncIterator]() as AnyIterator
-  }
-  if (typeof candidate[Symbol.iterator] === 'function' && typeof candidate.next === 'function') {
-    return candidate as AnyIterator
-  }
-  return undefined
+/** Observers that are waited for, and what comes after them. */
+interface Observing {
+  readonly hook: 'afterCall' | 'sessionEnd'
+  readonly proceed: () => void
 }

@@ -24,9 +24,11 @@ class Pool implements ServedCallOwner {
   readonly #size: number
   readonly #queueSize: number
   readonly #running = new Set<ServedCall>()
-  /** Calls that ended while they waited stay in here until they come up. */
-  #queue: ServedCall[] = []
-  #onIdle: (() => void) | undefined
+  readonly #queue = new Set<ServedCall>()
+  /** Sessions that have not ended, those of refused calls included. */
+  #open = 0
+  #onIdle: (() => void)[] = []
+  #filling = false
 
   constructor(kernel: Kernel, service: Service, options: ServerOptions) {
     this.kernel = kernel
@@ -36,48 +38,53 @@ class Pool implements ServedCallOwner {
   }
 
   accept(call: ServedCall): void {
-    if (this.#running.size < this.#size) this.#run(call)
-    else if (this.#queue.length < this.#queueSize || this.#dropEnded()) {
-      this.#queue.push(call)
+    if (this.#running.size < this.#size) {
+      this.#open++
+      this.#run(call)
+    } else if (this.#queue.size < this.#queueSize) {
+      this.#open++
+      this.#queue.add(call)
       this.kernel.stats.queued++
     } else {
       this.kernel.stats.served.overloaded++
-      call.refuse(
+      this.refuse(
+        call,
         new ZaskError(
           'ZASK_SERVER_OVERLOADED',
-          `${this.service.displayName} is overloaded: ${this.#size} calls run and ${this.#queue.length} wait. Try again later.`,
+          `${this.service.displayName} is overloaded: ${this.#size} calls run and ${this.#queue.size} wait. Try again later.`,
           { retryable: true },
         ),
       )
     }
   }
 
+  refuse(call: ServedCall, error: ZaskError): void {
+    this.#open++
+    call.refuse(error)
+  }
+
   onEnded(call: ServedCall): void {
     const { stats } = this.kernel
     if (call.outcome?.ok === true) stats.served.ok++
     else stats.served.failed++
-    if (!this.#running.delete(call)) return
-    stats.running--
-    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      stats.queued--
-      if (next.over) continue
-      this.#run(next)
-      break
-    }
-    if (this.#running.size === 0) this.#onIdle?.()
+    this.#open--
+    if (this.#running.delete(call)) {
+      stats.running--
+      if (this.#queue.size > 0) this.#fill()
+    } else if (this.#queue.delete(call)) stats.queued--
+    if (this.#open > 0 || this.#onIdle.length === 0) return
+    for (const resolve of this.#onIdle.splice(0)) resolve()
   }
 
-  /** Resolves when nothing runs and nothing waits. */
+  /** Resolves when no session is open: nothing runs, nothing waits, and no observer is still at work. */
   idle(): Promise<void> {
-    if (this.#running.size === 0) return Promise.resolve()
-    return new Promise((resolve) => (this.#onIdle = resolve))
+    if (this.#open === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#onIdle.push(resolve))
   }
 
   /** Ends what still runs or waits; answers how many calls that were. */
   cut(error: ZaskError): number {
-    const open = [...this.#queue.filter((call) => !call.over), ...this.#running].filter(
-      (call) => call.outcome === undefined,
-    )
+    const open = [...this.#queue, ...this.#running].filter((call) => call.outcome === undefined)
     for (const call of open) call.cut(error)
     return open.length
   }
@@ -88,11 +95,17 @@ class Pool implements ServedCallOwner {
     call.run()
   }
 
-  #dropEnded(): boolean {
-    const before = this.#queue.length
-    this.#queue = this.#queue.filter((call) => !call.over)
-    this.kernel.stats.queued -= before - this.#queue.length
-    return this.#queue.length < before
+  /** A loop, and only one: calls that end as they are run would nest as deep as the queue is long. */
+  #fill(): void {
+    if (this.#filling) return
+    this.#filling = true
+    for (const call of this.#queue) {
+      if (this.#running.size >= this.#size) break
+      this.#queue.delete(call)
+      this.kernel.stats.queued--
+      this.#run(call)
+    }
+    this.#filling = false
   }
 }
 
@@ -138,20 +151,28 @@ export class Server {
     const idle = Promise.all(this.#pools.map((pool) => pool.idle()))
     let timer: NodeJS.Timeout | undefined
     const expired = new Promise<'expired'>((resolve) => {
-      timer = setTimeout(() => resolve('expired'), timeoutMs)
+      // A delay that does not fit makes setTimeout fire at once.
+      if (timeoutMs < 2 ** 31) timer = setTimeout(() => resolve('expired'), timeoutMs)
     })
     const result = await Promise.race([idle, expired])
     clearTimeout(timer)
     if (result !== 'expired') return 0
-    const error = stopping('The server stopped before the call was done.')
-    const cut = this.#pools.reduce((sum, pool) => sum + pool.cut(error), 0)
+    const cut = this.#cut()
     await idle
     return cut
   }
 
+  /** Ends what still runs, closes the sockets, and waits for the sessions to end. */
   async close(): Promise<void> {
     this.#draining = true
+    this.#cut()
     await Promise.all(this.#sockets.map((socket) => socket.close()))
+    await Promise.all(this.#pools.map((pool) => pool.idle()))
+  }
+
+  #cut(): number {
+    const error = stopping('The server stopped before the call was done.')
+    return this.#pools.reduce((sum, pool) => sum + pool.cut(error), 0)
   }
 
   #socket(services: readonly Service[]): ServerMultiplexer {
@@ -167,25 +188,31 @@ export class Server {
   #accept(pools: readonly Pool[], channel: Channel, request: Event): void {
     const [pool, problem] = choose(pools, request)
     const call = new ServedCall(pool, pool.service, channel, request)
-    if (this.#draining) call.refuse(stopping(`${pool.service.displayName} is stopping.`))
-    else if (problem !== undefined) call.refuse(problem)
+    if (this.#draining) pool.refuse(call, stopping(`${pool.service.displayName} is stopping.`))
+    else if (problem !== undefined) pool.refuse(call, problem)
     else pool.accept(call)
   }
 }
 
 function stopping(message: string): ZaskError {
-  return new ZaskError('ZASK_SERVER_STOPPING', `${message} Try another endpoint, or later.`, { retryable: true })
+  return new ZaskError('ZASK_SERVER_STOPPING', `${message} Try another endpoint, or later.`, {
+    retryable: true,
+  })
 }
 
 /**
- * Which of the services at one endpoint is meant: the one the header names, else the only one that has the method.
+ * Which of the services at one endpoint is meant: the one the header names, of its versions the one it names, else
+ * the only one that has the method.
  */
 function choose(pools: readonly Pool[], request: Event): [Pool, ZaskError?] {
   const only = pools[0] as Pool
   if (pools.length === 1) return [only]
   const asked = request.headers['service_name']
-  const named = pools.find((pool) => pool.service.name !== undefined && pool.service.name === asked)
-  if (named !== undefined) return [named]
+  const named = pools.filter((pool) => pool.service.name !== undefined && pool.service.name === asked)
+  if (named.length > 0) {
+    const version = request.headers['service_version']
+    return [named.find((pool) => pool.service.version === version) ?? (named[0] as Pool)]
+  }
   const having = pools.filter((pool) => pool.service.method(request.name) !== undefined)
   if (having.length === 1) return [having[0] as Pool]
   if (having.length === 0 && !request.name.startsWith('_zerorpc_')) return [only]

@@ -2,7 +2,8 @@ import type { WireCounters } from './wire/counters.ts'
 
 /** Numbers of one core. All but those under `now` only ever grow. */
 export interface StatsReport {
-  /** Calls served: answered, failed, and refused without having been run. */
+  /** Calls served. `failed` counts those refused without having been run, too; `overloaded` says how many of
+   * them found pool and queue full. */
   readonly served: { readonly ok: number; readonly failed: number; readonly overloaded: number }
   /** Calls made by clients of this core. */
   readonly made: { readonly ok: number; readonly failed: number; readonly retried: number }
