@@ -5,7 +5,6 @@ import {
   decodeTimestampExtension,
   encodeTimestampExtension,
 } from '@msgpack/msgpack'
-import { ZaskError } from '../errors.ts'
 import {
   defaultLimits,
   type Event,
@@ -13,20 +12,29 @@ import {
   type EventLimits,
   type OutgoingHeader,
 } from './event-shape.ts'
+import {
+  bareRecord,
+  headerBytes,
+  maxHeaderKeys,
+  maxIdBytes,
+  messageIdKey,
+  messageIdToken,
+  nilId,
+  noHeaders,
+  furtherKeys,
+  reservedKeys,
+  responseToKey,
+  responseToToken,
+  scalarBytes,
+  versionKey,
+  versionTokens,
+} from './header.ts'
+import { isSame, PlainReader } from './plain-reader.ts'
+import { PlainWriter, writeTagged } from './plain-writer.ts'
 import { doubleMarks, keyOf, narrow } from './received.ts'
-import { isText, length, Scanner } from './scan.ts'
+import { length, Scanner } from './scan.ts'
 import { Sendable, tooLarge } from './sendable.ts'
 import { Slab } from './slab.ts'
-import {
-  isSame,
-  scalarBytes,
-  simpleSize,
-  textSize,
-  TokenReader,
-  writeSimple,
-  writeTagged,
-  writeText,
-} from './token.ts'
 
 export { defaultLimits } from './event-shape.ts'
 export type { Event, EventId, EventLimits, OutgoingHeader } from './event-shape.ts'
@@ -38,28 +46,10 @@ export { IdSource } from './id-source.ts'
  */
 const company = 64 * 1024
 
-/** No peer known sends more than 8; a header is for routing, not for data. */
-const maxHeaderKeys = 256
-
-/** Ids are keys of tables, so a peer must not choose them large: beyond this an id counts as absent. */
-const maxIdBytes = 256
-
 /** What an encoder or decoder may keep allocated between events. */
 const keepBytes = 1024 * 1024
 
-const messageIdKey: Buffer = Buffer.from('message_id')
-const responseToKey: Buffer = Buffer.from('response_to')
-const versionKey: Buffer = Buffer.from('v')
-const messageIdToken: Buffer = Buffer.from('\xaamessage_id', 'latin1')
-const responseToToken: Buffer = Buffer.from('\xabresponse_to', 'latin1')
-const versionTokens: Buffer = Buffer.from('\xa1v\x03', 'latin1')
-/** What a header takes beside ids and further keys: array, map 16, the three keys, `v`. */
-const headerBytes = 1 + 3 + messageIdToken.length + responseToToken.length + versionTokens.length
 const nil: Buffer = Buffer.from([0xc0])
-const nilId: EventId = '\xc0'
-const reservedKeys: readonly string[] = ['message_id', 'v', 'response_to', 'zmqid']
-const noHeaders: Record<string, unknown> = Object.freeze(bareRecord())
-const nothing: readonly unknown[] = []
 
 // The timestamp of the library, but for dates JavaScript does not have: it makes them an Invalid Date.
 const extensions = new ExtensionCodec()
@@ -78,7 +68,7 @@ extensions.register({
  */
 export class EventReader {
   readonly #limits: EventLimits
-  readonly #tokens = new TokenReader()
+  readonly #plain: PlainReader
   readonly #scanner: Scanner
   readonly #decoder = new Decoder({ extensionCodec: extensions, mapKeyConverter: keyOf })
   #bigDecoder: Decoder | undefined
@@ -92,6 +82,7 @@ export class EventReader {
 
   constructor(limits: Partial<EventLimits> = {}) {
     this.#limits = { ...defaultLimits, ...limits }
+    this.#plain = new PlainReader(this.#limits.maxDepth)
     this.#scanner = new Scanner(this.#limits.maxDepth)
   }
 
@@ -146,13 +137,13 @@ export class EventReader {
     let malformed: string | undefined
 
     for (; keys > 0; keys--) {
-      const from = this.#tokens.span(bytes, at, end)
+      const from = this.#plain.span(bytes, at, end)
       if (from < 0) {
         // A key that is not text says nothing to us: over it and over its value.
         this.#skip(bytes, at, end)
         if (this.#next >= 0) this.#skip(bytes, this.#next, end)
       } else {
-        at = this.#tokens.next
+        at = this.#plain.next
         if (isSame(bytes, from, at, messageIdKey)) id = this.#id(bytes, at, end)
         else if (isSame(bytes, from, at, responseToKey)) {
           responseTo = this.#id(bytes, at, end)
@@ -162,13 +153,12 @@ export class EventReader {
           const isFloat = bytes[at] === 0xca || bytes[at] === 0xcb
           const value = this.#value(bytes, at, end)
           version = !isFloat && typeof value === 'number' ? value : 0
-        } else if (!isText(bytes, from, at)) return this.#fail('text is not UTF-8')
-        else {
-          const key = this.#tokens.text(bytes, from, at)
+        } else {
+          const key = this.#plain.text(bytes, from, at)
+          if (key === undefined) return this.#fail('text is not UTF-8')
           const value = this.#value(bytes, at, end)
           malformed ??= this.#undecodable
-          // `zmqid` was local to the receiver in zerorpc 0.4 and before, and `__proto__` is nobody's.
-          if (key !== 'zmqid' && key !== '__proto__') {
+          if (!reservedKeys.includes(key)) {
             if (headers === noHeaders) headers = bareRecord()
             headers[key] = value
           }
@@ -181,14 +171,15 @@ export class EventReader {
     // From here on the event can be answered, so it is delivered whatever comes.
     let name = ''
     let args: unknown
-    const from = this.#tokens.span(bytes, at, end)
+    const from = this.#plain.span(bytes, at, end)
     if (from < 0) {
       this.#skip(bytes, at, end)
       malformed ??= this.#next < 0 ? this.#reason : 'name is neither text nor bytes'
     } else {
-      this.#next = this.#tokens.next
-      if (isText(bytes, from, this.#next)) name = this.#tokens.text(bytes, from, this.#next)
-      else malformed ??= 'name is not UTF-8'
+      this.#next = this.#plain.next
+      const text = this.#plain.text(bytes, from, this.#next)
+      if (text === undefined) malformed ??= 'name is not UTF-8'
+      else name = text
     }
     if (this.#next >= 0) {
       args = this.#value(bytes, this.#next, end)
@@ -228,8 +219,8 @@ export class EventReader {
 
   /** The id at `at`, or undefined where there is no scalar or one too long to be the key of a table. */
   #id(bytes: Buffer, at: number, end: number): EventId | undefined {
-    const isBytes = this.#tokens.span(bytes, at, end) >= 0
-    if (isBytes) this.#next = this.#tokens.next
+    const isBytes = this.#plain.span(bytes, at, end) >= 0
+    if (isBytes) this.#next = this.#plain.next
     else this.#skip(bytes, at, end)
     const size = this.#next - at
     // What is neither text nor of a fixed width (nil, boolean, number) is an array, a map or an ext.
@@ -240,9 +231,12 @@ export class EventReader {
 
   #value(bytes: Buffer, at: number, end: number): unknown {
     this.#undecodable = undefined
-    const simple = this.#tokens.value(bytes, at, end)
-    this.#next = this.#tokens.next
-    if (this.#next >= 0) return simple
+    const plain = this.#plain.value(bytes, at, end, Math.min(this.#limits.maxNodes, this.#budget))
+    this.#next = this.#plain.next
+    if (this.#next >= 0) {
+      this.#budget -= this.#plain.nodes
+      return plain
+    }
     this.#skip(bytes, at, end)
     if (this.#next < 0) return undefined
     const { hasViews, hasUnsafeIntegers, marks } = this.#scanner
@@ -284,13 +278,16 @@ export class EventWriter {
   readonly #limits: EventLimits
   readonly #sendable: Sendable
   readonly #slab = new Slab()
+  readonly #plain: PlainWriter
   #encoder: Encoder
   #bigEncoder: Encoder | undefined
   #count = 0
+  #isWriting = false
 
   constructor(limits: Partial<EventLimits> = {}) {
     this.#limits = { ...defaultLimits, ...limits }
     this.#sendable = new Sendable(this.#limits)
+    this.#plain = new PlainWriter(this.#slab, this.#limits)
     this.#encoder = this.#newEncoder(false)
   }
 
@@ -310,24 +307,40 @@ export class EventWriter {
    * @throws ZaskError ZASK_WIRE_NOT_ENCODABLE, ZASK_WIRE_TOO_LARGE
    */
   write(header: OutgoingHeader, name: string, args: unknown): number {
-    const { id, responseTo, extra } = header
-    const { maxBytes } = this.#limits
-    // All that can fail or run code of the caller (getters) comes before the first byte.
-    const pairs = extra === undefined ? nothing : this.#pairs(extra)
-    const simple = this.#measure(args, '')
-    const body = simple < 0 ? this.#encode(args, '') : undefined
-    let bound = headerBytes + id.length + (responseTo === undefined ? 0 : responseTo.length) + textSize(name)
-    bound += body === undefined ? simple : body.length
-    for (let index = 0; index < pairs.length; index++) bound += tokenSize(pairs[index])
-    // The bound counts 3 bytes for each character; body is exact.
-    const least = body === undefined ? 0 : body.length
-    if (least > maxBytes) throw tooLarge(`the event ${name}`, least, maxBytes, true)
+    if (this.#isWriting) throw this.#sendable.unreadable(new Error('a getter wrote an event meanwhile'), '')
+    this.#isWriting = true
+    const slab = this.#slab
+    try {
+      this.#header(header)
+      this.#plain.text(name)
+      this.#value(args, '')
+      const size = slab.at - slab.end
+      const { maxBytes } = this.#limits
+      if (size > maxBytes) throw tooLarge(`the event ${name}`, size, maxBytes)
+      slab.commit()
+      this.#count++
+      return size
+    } finally {
+      slab.discard()
+      this.#isWriting = false
+    }
+  }
 
-    this.#slab.reserve(bound)
-    const { bytes, end } = this.#slab
-    let at = end
+  /** The bytes of all events written so far, in memory that is never written again; the writer starts anew. */
+  take(): Buffer {
+    if (this.#isWriting) throw this.#sendable.unreadable(new Error('a getter took the events meanwhile'), '')
+    this.#count = 0
+    return this.#slab.take()
+  }
+
+  #header({ id, responseTo, extra }: OutgoingHeader): void {
+    const slab = this.#slab
+    const further = extra === undefined ? [] : furtherKeys(extra)
+    slab.reserve(headerBytes + id.length + (responseTo === undefined ? 0 : responseTo.length))
+    const { bytes } = slab
+    let { at } = slab
     bytes[at++] = 0x93
-    const keys = (responseTo === undefined ? 2 : 3) + pairs.length / 2
+    const keys = (responseTo === undefined ? 2 : 3) + further.length
     if (keys < 16) bytes[at++] = 0x80 | keys
     else at = writeTagged(bytes, at, 0xde, 2, keys)
     at = put(bytes, at, messageIdToken)
@@ -337,71 +350,28 @@ export class EventWriter {
       at = put(bytes, at, responseToToken)
       at += bytes.write(responseTo, at, 'latin1')
     }
-    for (let index = 0; index < pairs.length; index++) {
-      const token = pairs[index]
-      if (token instanceof Uint8Array) {
-        bytes.set(token, at)
-        at += token.length
-      } else at = writeSimple(bytes, at, token)
+    slab.at = at
+    for (const key of further) {
+      this.#plain.text(key)
+      this.#value(extra![key], `header.${key}`)
     }
-    at = writeText(bytes, at, name)
-    if (body === undefined) at = writeSimple(bytes, at, args)
-    else {
-      bytes.set(body, at)
-      at += body.length
-    }
-    const size = at - end
-    if (size > maxBytes) throw tooLarge(`the event ${name}`, size, maxBytes)
-    // Only a proxy can answer differently when it is asked again.
-    if (size > bound) throw this.#sendable.unreadable(new Error('it changed meanwhile'), '')
-    this.#slab.end = at
-    this.#count++
-    return size
   }
 
-  /** The bytes of all events written so far, in memory that is never written again; the writer starts anew. */
-  take(): Buffer {
-    this.#count = 0
-    return this.#slab.take()
-  }
-
-  /** The further header keys and their values in turn: what is simple as it is, the rest encoded already. */
-  #pairs(extra: Readonly<Record<string, unknown>>): unknown[] {
-    const pairs: unknown[] = []
-    const keys = Object.keys(extra)
-    if (keys.length > maxHeaderKeys - 3) {
-      throw new ZaskError(
-        'ZASK_WIRE_TOO_LARGE',
-        `Cannot send a header with ${keys.length} keys beside the wire's own: the limit is ${maxHeaderKeys - 3}. ` +
-          'Send data as arguments.',
-      )
-    }
-    for (const key of keys) {
-      const value = extra[key]
-      if (value === undefined) continue
-      if (reservedKeys.includes(key) || key === '__proto__') {
-        throw new ZaskError(
-          'ZASK_WIRE_NOT_ENCODABLE',
-          `Cannot send the header key ${key}: it is the wire's own. Give the key another name.`,
-          { details: { path: `header.${key}` } },
-        )
-      }
-      pairs.push(
-        key,
-        this.#measure(value, `header.${key}`) >= 0
-          ? value
-          : Buffer.from(this.#encode(value, `header.${key}`)),
-      )
-    }
-    return pairs
-  }
-
-  #measure(value: unknown, name: string): number {
+  #value(value: unknown, name: string): void {
+    const slab = this.#slab
+    const before = slab.at - slab.end
     try {
-      return simpleSize(value)
-    } catch (error) {
-      throw this.#sendable.unreadable(error, name)
+      if (this.#plain.value(value)) return
+    } catch {
+      // A getter threw. The walk meets it again, and can say where.
     }
+    slab.at = slab.end + before
+    const bytes = this.#encode(value, name)
+    const { maxBytes } = this.#limits
+    if (bytes.length > maxBytes) throw tooLarge(name === '' ? 'the value' : name, bytes.length, maxBytes)
+    slab.reserve(bytes.length)
+    slab.bytes.set(bytes, slab.at)
+    slab.at += bytes.length
   }
 
   /** The value's bytes, in memory of the encoder that the next call writes over. */
@@ -426,15 +396,6 @@ export class EventWriter {
     // It counts a scalar as a level; what is too deep was refused before it is asked.
     return new Encoder({ extensionCodec: extensions, useBigInt64, maxDepth: this.#limits.maxDepth + 1 })
   }
-}
-
-function bareRecord(): Record<string, unknown> {
-  const record: Record<string, unknown> = Object.create(null)
-  return record
-}
-
-function tokenSize(token: unknown): number {
-  return token instanceof Uint8Array ? token.length : simpleSize(token)
 }
 
 function put(bytes: Buffer, at: number, token: Buffer): number {

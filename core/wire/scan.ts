@@ -114,7 +114,7 @@ export class Scanner {
           case 0xcf: // uint 64
           case 0xd3: // int 64
             if (at + 8 > end) return this.#refuse('truncated')
-            if (!isSafe(bytes, at, type === 0xd3)) this.hasUnsafeIntegers = true
+            if (isUnsafe(bytes, at, type === 0xd3)) this.hasUnsafeIntegers = true
             at += 8
             break
           case 0xd4: // fixext 1, 2, 4, 8, 16
@@ -195,11 +195,12 @@ export function length(bytes: Buffer, at: number, width: number): number {
   return bytes[at]! * 0x1000000 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!)
 }
 
-function isSafe(bytes: Buffer, at: number, signed: boolean): boolean {
+/** Whether the 64-bit integer is one that a number does not hold exactly. */
+export function isUnsafe(bytes: Buffer, at: number, signed: boolean): boolean {
   const high = signed ? length(bytes, at, 4) | 0 : length(bytes, at, 4)
-  if (high > 0x1fffff || high < -0x200000) return false
+  if (high > 0x1fffff || high < -0x200000) return true
   // -(2 ** 53) itself is not safe.
-  return high !== -0x200000 || length(bytes, at + 4, 4) !== 0
+  return high === -0x200000 && length(bytes, at + 4, 4) === 0
 }
 
 function startsWithMark(bytes: Buffer, at: number): boolean {

@@ -71,7 +71,9 @@ export class Sendable {
     this.#nodes = 0
     this.#bytes = 0
     this.#level = 0
-    return this.#walk(root, 0, 0)
+    const value = this.#walk(root, 0, 0)
+    this.#checkSize()
+    return value
   }
 
   /** `level` is where in the path this value's own keys belong, `depth` how many containers are around it. */
@@ -313,7 +315,7 @@ export class Sendable {
 }
 
 /** For the compiler only: any object can be read by key. */
-function isReadable(value: object): value is Readonly<Record<string, unknown>> {
+export function isReadable(value: object): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object'
 }
 

@@ -7,43 +7,59 @@ const none: Buffer = Buffer.alloc(0)
  * may be in the hands of a socket that does not copy, for as long as the peer is slow.
  */
 export class Slab {
-  /** Where to write, from `end` on, what room was made for. */
   bytes: Buffer = none
+  /** Where what counts ends. Beyond it is a draft, which `commit` makes count and `discard` forgets. */
   end = 0
+  /** Where to write next, within what room was made for. */
+  at = 0
 
   #start = 0
   #size = smallest
 
-  /** Bytes written and not taken. */
+  /** Bytes that count and were not taken. */
   get byteLength(): number {
     return this.end - this.#start
   }
 
-  /** Makes room for so many bytes at `end`; what is written and not taken moves along. */
+  /** Makes room for so many bytes at `at`, which may move with all that is not taken. */
   reserve(room: number): void {
-    if (this.bytes.length - this.end >= room) return
-    const pending = this.byteLength
-    const bytes = Buffer.allocUnsafeSlow(Math.max(this.#size, pending + Math.max(room, pending)))
-    this.bytes.copy(bytes, 0, this.#start, this.end)
-    this.bytes = bytes
-    this.#start = 0
-    this.end = pending
+    if (this.bytes.length - this.at < room) this.#grow(room)
   }
 
-  /** What was written since the last call. */
+  commit(): void {
+    this.end = this.at
+  }
+
+  discard(): void {
+    this.at = this.end
+    // An event refused for its size must not leave its size behind.
+    if (this.bytes.length > largest && this.byteLength === 0) this.#clear()
+  }
+
+  /** What counts and was not taken yet. */
   take(): Buffer {
     const taken = this.bytes.subarray(this.#start, this.end)
     this.#start = this.end
     // The next slab should hold a few of what is usual here; an idle writer should not hold the rest of a large one.
     this.#size = Math.min(largest, Math.max(smallest, taken.length * 2))
-    if (this.bytes.length > largest || this.bytes.length - this.end < 256) this.clear()
+    if (this.bytes.length > largest || this.bytes.length - this.end < 256) this.#clear()
     return taken
   }
 
-  /** Lets go of the slab, and of what was not taken. */
-  clear(): void {
+  #grow(room: number): void {
+    const used = this.at - this.#start
+    const bytes = Buffer.allocUnsafeSlow(Math.max(this.#size, used + Math.max(room, used)))
+    this.bytes.copy(bytes, 0, this.#start, this.at)
+    this.bytes = bytes
+    this.end -= this.#start
+    this.at = used
+    this.#start = 0
+  }
+
+  #clear(): void {
     this.bytes = none
     this.#start = 0
     this.end = 0
+    this.at = 0
   }
 }

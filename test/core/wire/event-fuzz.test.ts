@@ -92,6 +92,12 @@ function mutate(bytes: Buffer, list: readonly Mutation[]): Buffer {
   return mutant
 }
 
+const bytesOf = (args: unknown): Buffer => {
+  const writer = new EventWriter()
+  writer.write({ id: '\x01' }, 'm', args)
+  return writer.take()
+}
+
 const reader = new EventReader()
 
 /** Reads with a reader that has read everything before: nothing may be left over from one frame to the next. */
@@ -162,6 +168,20 @@ describe('the event codec under random input', function () {
         }
       }),
       { numRuns: 3_000 },
+    )
+  })
+
+  it('makes the same bytes and the same values by its short way for plain data and by the long one', () => {
+    fc.assert(
+      fc.property(values, (value) => {
+        // A Map is not plain, nor is a Date: with one of them the whole value goes the long way.
+        expect(bytesOf(new Map([['a', value]])).toString('hex')).to.equal(
+          bytesOf({ a: value }).toString('hex'),
+        )
+        const { events: long } = read(bytesOf({ a: value, b: new Date(0) }))
+        expect(long[0]!.args).to.deep.equal({ a: value, b: new Date(0) })
+      }),
+      { numRuns: 2_000 },
     )
   })
 

@@ -365,6 +365,27 @@ describe('an event', () => {
       expect(read(writer.take()).events.map(({ name }) => name)).to.deep.equal(['a', 'c'])
     })
 
+    it('refuses what a getter of the event does to the writer', () => {
+      const writer = new EventWriter()
+      const nested = {
+        get now(): number {
+          return writer.write({ id: '\x01' }, 'inner', [1])
+        },
+      }
+      expect(codeOf(() => writer.write({ id: '\x01' }, 'outer', [nested]))).to.equal(
+        'ZASK_WIRE_NOT_ENCODABLE',
+      )
+      const taker = {
+        get now(): number {
+          return writer.take().length
+        },
+      }
+      expect(codeOf(() => writer.write({ id: '\x01' }, 'outer', [taker]))).to.equal('ZASK_WIRE_NOT_ENCODABLE')
+      expect(writer.count).to.equal(0)
+      writer.write({ id: '\x01' }, 'after', [1])
+      expect(read(writer.take()).events.map(({ name }) => name)).to.deep.equal(['after'])
+    })
+
     it('is handed over in memory that is not written again', () => {
       const writer = new EventWriter()
       const taken: { bytes: Buffer; hex: string }[] = []

@@ -1,0 +1,68 @@
+import { ZaskError } from '../errors.ts'
+import type { EventId } from './event-shape.ts'
+
+/** The keys that are the wire's own: as they are found, and as they are written, type byte first. */
+export const messageIdKey: Buffer = Buffer.from('message_id')
+export const responseToKey: Buffer = Buffer.from('response_to')
+export const versionKey: Buffer = Buffer.from('v')
+export const messageIdToken: Buffer = Buffer.from('\xaamessage_id', 'latin1')
+export const responseToToken: Buffer = Buffer.from('\xabresponse_to', 'latin1')
+/** `v` with its value, 3. */
+export const versionTokens: Buffer = Buffer.from('\xa1v\x03', 'latin1')
+
+/** What a header takes beside its ids and further keys: array, map 16, the three keys, the version. */
+export const headerBytes: number =
+  1 + 3 + messageIdToken.length + responseToToken.length + versionTokens.length
+
+/** Further keys must not have these names. `zmqid` was local to the receiver in zerorpc 0.4 and before. */
+export const reservedKeys: readonly string[] = ['message_id', 'v', 'response_to', 'zmqid', '__proto__']
+
+/** No peer known sends more than 8 keys: a header is for routing, not for data. */
+export const maxHeaderKeys = 256
+
+/** Ids are keys of tables, so a peer must not choose them large: beyond this an id counts as absent. */
+export const maxIdBytes = 256
+
+export const nilId: EventId = '\xc0'
+
+/** The headers of an event that has no further keys. */
+export const noHeaders: Record<string, unknown> = Object.freeze(bareRecord())
+
+export function bareRecord(): Record<string, unknown> {
+  const record: Record<string, unknown> = Object.create(null)
+  return record
+}
+
+/** How many bytes nil, a boolean or a number of this type takes; 0 for all that is none of these. */
+export function scalarBytes(type: number): number {
+  if (type < 0x80 || type >= 0xe0 || type === 0xc0 || type === 0xc2 || type === 0xc3) return 1
+  if (type === 0xca) return 5
+  if (type === 0xcb) return 9
+  if (type >= 0xcc && type <= 0xcf) return 1 + (1 << (type - 0xcc))
+  if (type >= 0xd0 && type <= 0xd3) return 1 + (1 << (type - 0xd0))
+  return 0
+}
+
+/**
+ * The keys to be sent beside the wire's own.
+ * @throws ZaskError ZASK_WIRE_NOT_ENCODABLE, ZASK_WIRE_TOO_LARGE
+ */
+export function furtherKeys(extra: Readonly<Record<string, unknown>>): readonly string[] {
+  const keys = Object.keys(extra).filter((key) => extra[key] !== undefined)
+  const reserved = keys.find((key) => reservedKeys.includes(key))
+  if (reserved !== undefined) {
+    throw new ZaskError(
+      'ZASK_WIRE_NOT_ENCODABLE',
+      `Cannot send the header key ${reserved}: it is the wire's own. Give the key another name.`,
+      { details: { path: `header.${reserved}` } },
+    )
+  }
+  if (keys.length > maxHeaderKeys - 3) {
+    throw new ZaskError(
+      'ZASK_WIRE_TOO_LARGE',
+      `Cannot send a header with ${keys.length} keys beside the wire's own: the limit is ${maxHeaderKeys - 3}. ` +
+        'Send data as arguments.',
+    )
+  }
+  return keys
+}

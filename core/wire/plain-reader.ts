@@ -1,0 +1,201 @@
+import { isText, isUnsafe, length } from './scan.ts'
+
+/** Deeper values are for the decoder: this reader recurses. */
+const maxLevels = 64
+
+/** Texts up to this many bytes are remembered, in so many places. */
+const knownBytes = 32
+const knownTexts = 256
+
+/**
+ * Reads plain data, which most events carry, in one pass: nil, booleans, numbers, texts, arrays, and maps with keys of
+ * text. It makes nothing before it has seen it, so that a length that lies costs nothing. What it does not take (bytes,
+ * ext, integers a number cannot hold, any mistake) is for the scanner and the decoder, which tell what it is.
+ *
+ * Each method leaves the position after what it read in `next`, or -1 where it did not take it.
+ */
+export class PlainReader {
+  next = -1
+  /** Elements met by the last `value`; as the scanner counts them. */
+  nodes = 0
+
+  #maxNodes = 0
+  readonly #maxDepth: number
+
+  // Keys, names and short texts come again and again. One found by its bytes is not made again, and as the key of a
+  // property it is one the engine knows already.
+  readonly #texts: string[] = Array.from({ length: knownTexts }, () => '')
+  readonly #bytes: Buffer = Buffer.alloc(knownTexts * knownBytes)
+  readonly #sizes: Uint8Array = new Uint8Array(knownTexts)
+
+  constructor(maxDepth: number) {
+    this.#maxDepth = Math.min(maxDepth, maxLevels)
+  }
+
+  value(bytes: Buffer, at: number, end: number, maxNodes: number): unknown {
+    this.nodes = 0
+    this.#maxNodes = maxNodes
+    return this.#value(bytes, at, end, 0)
+  }
+
+  /** Where the text of a str or bin begins; `next` is its end. -1 for anything else, and for a text that is cut off. */
+  span(bytes: Buffer, at: number, end: number): number {
+    const type = at < end ? bytes[at]! : 0
+    let from = at + 1
+    let size = type & 0x1f
+    if (type < 0xa0 || type > 0xbf) {
+      const width =
+        type >= 0xd9 && type < 0xdc
+          ? 1 << (type - 0xd9)
+          : type >= 0xc4 && type < 0xc7
+            ? 1 << (type - 0xc4)
+            : 0
+      if (width === 0 || from + width > end) return -1
+      size = length(bytes, from, width)
+      from += width
+    }
+    this.next = from + size
+    return this.next <= end ? from : -1
+  }
+
+  /** The text of a span; undefined where it is not UTF-8. */
+  text(bytes: Buffer, from: number, to: number): string | undefined {
+    const size = to - from
+    if (size === 0) return ''
+    if (size > knownBytes) return isText(bytes, from, to) ? bytes.toString('utf8', from, to) : undefined
+    const slot =
+      (size * 31 + bytes[from]! * 7 + bytes[to - 1]! * 13 + bytes[from + (size >> 1)]! * 3) & (knownTexts - 1)
+    const known = this.#bytes
+    const start = slot * knownBytes
+    if (this.#sizes[slot] === size) {
+      let same = 0
+      while (same < size && known[start + same] === bytes[from + same]) same++
+      if (same === size) return this.#texts[slot]
+    }
+    let isAscii = true
+    for (let index = from; index < to; index++) {
+      const byte = bytes[index]!
+      if (byte >= 0x80) isAscii = false
+      known[start + index - from] = byte
+    }
+    // Until the text is known to be one, nothing may be found there.
+    this.#sizes[slot] = 0
+    if (!isAscii && !isText(bytes, from, to)) return undefined
+    const text = bytes.toString(isAscii ? 'latin1' : 'utf8', from, to)
+    this.#texts[slot] = text
+    this.#sizes[slot] = size
+    return text
+  }
+
+  #value(bytes: Buffer, at: number, end: number, depth: number): unknown {
+    if (at >= end) return this.#leave()
+    const type = bytes[at]!
+    if (type < 0x80 || type >= 0xe0) {
+      this.next = at + 1
+      return type < 0x80 ? type : type - 0x100
+    }
+    if (type < 0x90) return this.#map(bytes, at + 1, end, type & 0x0f, depth)
+    if (type < 0xa0) return this.#array(bytes, at + 1, end, type & 0x0f, depth)
+    if (type < 0xc0 || (type >= 0xd9 && type < 0xdc)) {
+      const from = this.span(bytes, at, end)
+      const text = from < 0 ? undefined : this.text(bytes, from, this.next)
+      return text ?? this.#leave()
+    }
+    switch (type) {
+      case 0xc0:
+      case 0xc2:
+      case 0xc3:
+        this.next = at + 1
+        return type === 0xc0 ? null : type === 0xc3
+      case 0xca:
+        if (!this.#has(at + 5, end)) return undefined
+        return bytes.readFloatBE(at + 1)
+      case 0xcb:
+        if (!this.#has(at + 9, end)) return undefined
+        return bytes.readDoubleBE(at + 1)
+      case 0xcc:
+      case 0xcd:
+      case 0xce: {
+        const width = 1 << (type - 0xcc)
+        return this.#has(at + 1 + width, end) ? length(bytes, at + 1, width) : undefined
+      }
+      case 0xd0:
+        return this.#has(at + 2, end) ? (bytes[at + 1]! << 24) >> 24 : undefined
+      case 0xd1:
+        return this.#has(at + 3, end) ? (length(bytes, at + 1, 2) << 16) >> 16 : undefined
+      case 0xd2:
+        return this.#has(at + 5, end) ? length(bytes, at + 1, 4) | 0 : undefined
+      case 0xcf:
+      case 0xd3: {
+        if (!this.#has(at + 9, end)) return undefined
+        if (isUnsafe(bytes, at + 1, type === 0xd3)) return this.#leave()
+        const high = length(bytes, at + 1, 4)
+        return (type === 0xd3 ? high | 0 : high) * 0x100000000 + length(bytes, at + 5, 4)
+      }
+      case 0xdc:
+      case 0xdd:
+      case 0xde:
+      case 0xdf: {
+        const width = type === 0xdc || type === 0xde ? 2 : 4
+        if (!this.#has(at + 1 + width, end)) return undefined
+        const size = length(bytes, at + 1, width)
+        return type < 0xde
+          ? this.#array(bytes, this.next, end, size, depth)
+          : this.#map(bytes, this.next, end, size, depth)
+      }
+      default:
+        return this.#leave()
+    }
+  }
+
+  #array(bytes: Buffer, from: number, end: number, size: number, depth: number): unknown {
+    this.nodes += size
+    if (depth >= this.#maxDepth || this.nodes > this.#maxNodes) return this.#leave()
+    const items: unknown[] = []
+    this.next = from
+    for (let left = size; left > 0; left--) {
+      const item = this.#value(bytes, this.next, end, depth + 1)
+      if (this.next < 0) return undefined
+      items.push(item)
+    }
+    return items
+  }
+
+  #map(bytes: Buffer, from: number, end: number, size: number, depth: number): unknown {
+    this.nodes += size * 2
+    if (depth >= this.#maxDepth || this.nodes > this.#maxNodes) return this.#leave()
+    const record: Record<string, unknown> = {}
+    this.next = from
+    for (let left = size; left > 0; left--) {
+      const at = this.next
+      // A bin is no key, though it has a span.
+      const isKey = at < end && (bytes[at]! < 0xc4 || bytes[at]! > 0xc6)
+      const start = isKey ? this.span(bytes, at, end) : -1
+      const key = start < 0 ? undefined : this.text(bytes, start, this.next)
+      if (key === undefined || key === '__proto__') return this.#leave()
+      const item = this.#value(bytes, this.next, end, depth + 1)
+      if (this.next < 0) return undefined
+      record[key] = item
+    }
+    return record
+  }
+
+  #has(next: number, end: number): boolean {
+    this.next = next <= end ? next : -1
+    return next <= end
+  }
+
+  #leave(): undefined {
+    this.next = -1
+    return undefined
+  }
+}
+
+/** Whether these bytes are those of `expected`. */
+export function isSame(bytes: Buffer, from: number, to: number, expected: Buffer): boolean {
+  if (to - from !== expected.length) return false
+  for (let index = 0; index < expected.length; index++) {
+    if (bytes[from + index] !== expected[index]) return false
+  }
+  return true
+}

@@ -1,0 +1,210 @@
+import type { EventLimits } from './event-shape.ts'
+import { isReadable } from './sendable.ts'
+import type { Slab } from './slab.ts'
+
+/** Deeper values are for the encoder: this writer recurses. */
+const maxLevels = 64
+
+/** Above this many characters a text is measured before room is made for it, rather than taken at its worst. */
+const shortText = 1024
+
+/**
+ * Writes plain data, which most events carry, in one pass and in the shortest forms: nil, booleans, numbers, texts,
+ * bytes, arrays and plain objects. What it does not take (all the rest, and anything beyond a limit) is for `Sendable`
+ * and the encoder, which tell what it is.
+ *
+ * It writes at `slab.at`; nothing it wrote counts before the slab is told so.
+ */
+export class PlainWriter {
+  readonly #slab: Slab
+  readonly #maxBytes: number
+  readonly #maxNodes: number
+  readonly #maxDepth: number
+  #nodes = 0
+
+  constructor(slab: Slab, limits: EventLimits) {
+    this.#slab = slab
+    this.#maxBytes = limits.maxBytes
+    this.#maxNodes = limits.maxNodes
+    this.#maxDepth = Math.min(limits.maxDepth, maxLevels)
+  }
+
+  /** Whether it took the value. If not, or if a getter throws, part of it may lie behind `slab.at`'s old place. */
+  value(value: unknown): boolean {
+    this.#nodes = 0
+    return this.#value(value, 0)
+  }
+
+  /** Writes a str. Half a surrogate pair becomes U+FFFD: there are no bytes for it that a Python peer would accept. */
+  text(text: string): void {
+    const slab = this.#slab
+    const units = text.length
+    // One byte for a unit is the guess, three are the worst.
+    slab.reserve(5 + (units <= shortText ? units * 3 : Buffer.byteLength(text, 'utf8')))
+    const { bytes, at } = slab
+    if (units < 32) {
+      let index = 0
+      for (; index < units; index++) {
+        const unit = text.charCodeAt(index)
+        if (unit >= 0x80) break
+        bytes[at + 1 + index] = unit
+      }
+      if (index === units) {
+        bytes[at] = 0xa0 | units
+        slab.at = at + 1 + units
+        return
+      }
+    }
+    const guess = textHead(units)
+    const size = bytes.write(text, at + guess, 'utf8')
+    const head = textHead(size)
+    if (head !== guess) bytes.copyWithin(at + head, at + guess, at + guess + size)
+    if (head === 1) bytes[at] = 0xa0 | size
+    else writeTagged(bytes, at, head === 2 ? 0xd9 : head === 3 ? 0xda : 0xdb, head - 1, size)
+    slab.at = at + head + size
+  }
+
+  #value(value: unknown, depth: number): boolean {
+    switch (typeof value) {
+      case 'string':
+        if (value.length > this.#maxBytes) return false
+        this.text(value)
+        // Checked as it grows: one long text may be in an array a hundred thousand times.
+        return this.#slab.at - this.#slab.end <= this.#maxBytes
+      case 'number':
+        return this.#number(value)
+      case 'boolean':
+        this.#byte(value ? 0xc3 : 0xc2)
+        return true
+      case 'undefined':
+        this.#byte(0xc0)
+        return true
+      case 'object': {
+        if (value === null) {
+          this.#byte(0xc0)
+          return true
+        }
+        if (depth >= this.#maxDepth) return false
+        const prototype: unknown = Object.getPrototypeOf(value)
+        if (prototype === Object.prototype) return this.#record(value, depth)
+        if (prototype === Array.prototype && Array.isArray(value)) return this.#array(value, depth)
+        return value instanceof Uint8Array && this.#bytes(value)
+      }
+      default:
+        return false
+    }
+  }
+
+  #number(value: number): boolean {
+    const slab = this.#slab
+    slab.reserve(9)
+    const { bytes, at } = slab
+    // Negative zero is an integer here, and becomes zero.
+    if ((value | 0) === value) slab.at = writeInteger(bytes, at, value)
+    else if (!Number.isInteger(value)) {
+      bytes[at] = 0xcb
+      slab.at = bytes.writeDoubleBE(value, at + 1)
+    } else if (Number.isSafeInteger(value)) {
+      const high = Math.floor(value / 0x100000000)
+      if (high === 0) slab.at = writeTagged(bytes, at, 0xce, 4, value)
+      else {
+        const next = writeTagged(bytes, at, value < 0 ? 0xd3 : 0xcf, 4, high)
+        slab.at = writeWord(bytes, next, value)
+      }
+    } else return false
+    return true
+  }
+
+  #array(items: readonly unknown[], depth: number): boolean {
+    // Asked once: what a proxy says later must not make the head a lie.
+    const size = items.length
+    this.#nodes += size
+    if (this.#nodes > this.#maxNodes) return false
+    this.#head(size, 0x90, 0xdc)
+    for (let index = 0; index < size; index++) {
+      if (!this.#value(items[index], depth + 1)) return false
+    }
+    return true
+  }
+
+  #record(record: object, depth: number): boolean {
+    if (!isReadable(record)) return false
+    const keys = Object.keys(record)
+    this.#nodes += keys.length * 2
+    if (this.#nodes > this.#maxNodes) return false
+    this.#head(keys.length, 0x80, 0xde)
+    for (const key of keys) {
+      if (key === '__proto__') return false
+      this.text(key)
+      if (!this.#value(record[key], depth + 1)) return false
+    }
+    return this.#slab.at - this.#slab.end <= this.#maxBytes
+  }
+
+  #bytes(value: Uint8Array): boolean {
+    const slab = this.#slab
+    const size = value.length
+    if (slab.at - slab.end + size > this.#maxBytes) return false
+    slab.reserve(5 + size)
+    const { bytes, at } = slab
+    const width = size < 0x100 ? 1 : size < 0x10000 ? 2 : 4
+    const next = writeTagged(bytes, at, width === 1 ? 0xc4 : width === 2 ? 0xc5 : 0xc6, width, size)
+    bytes.set(value, next)
+    slab.at = next + size
+    return true
+  }
+
+  /** The head of an array or a map: 4 bits of length in the type, else 16 or 32 behind it. */
+  #head(size: number, short: number, long: number): void {
+    if (size < 16) {
+      this.#byte(short | size)
+      return
+    }
+    const slab = this.#slab
+    slab.reserve(5)
+    const width = size < 0x10000 ? 2 : 4
+    slab.at = writeTagged(slab.bytes, slab.at, width === 2 ? long : long + 1, width, size)
+  }
+
+  #byte(value: number): void {
+    const slab = this.#slab
+    slab.reserve(1)
+    slab.bytes[slab.at++] = value
+  }
+}
+
+/** How many bytes stand before a text of so many. */
+function textHead(size: number): number {
+  return size < 32 ? 1 : size < 0x100 ? 2 : size < 0x10000 ? 3 : 5
+}
+
+function writeInteger(bytes: Buffer, at: number, value: number): number {
+  if (value >= 0) {
+    if (value >= 0x10000) return writeTagged(bytes, at, 0xce, 4, value)
+    if (value >= 0x100) return writeTagged(bytes, at, 0xcd, 2, value)
+    if (value >= 0x80) return writeTagged(bytes, at, 0xcc, 1, value)
+  } else {
+    if (value < -0x8000) return writeTagged(bytes, at, 0xd2, 4, value)
+    if (value < -0x80) return writeTagged(bytes, at, 0xd1, 2, value)
+    if (value < -0x20) return writeTagged(bytes, at, 0xd0, 1, value)
+  }
+  bytes[at] = value
+  return at + 1
+}
+
+/** A type byte and the low 1, 2 or 4 bytes of a value, big end first; returns the position after them. */
+export function writeTagged(bytes: Buffer, at: number, type: number, width: number, value: number): number {
+  bytes[at] = type
+  if (width === 4) return writeWord(bytes, at + 1, value)
+  if (width === 2) bytes[at + 1] = value >>> 8
+  bytes[at + width] = value
+  return at + 1 + width
+}
+
+function writeWord(bytes: Buffer, at: number, value: number): number {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = value >>> 16
+  bytes[at + 2] = value >>> 8
+  bytes[at + 3] = value
+  return at + 4
+}
