@@ -9,7 +9,7 @@ import type { TimerWheel } from './timer-wheel.ts'
 
 /**
  * Answers that were on their way when the connection broke may still lie unread in the socket: so long they are
- * waited for before the open calls are given up.
+ * waited for before the open calls are given up. Of many libzmq keeps only some: see `readingMs` of the server.
  */
 const drainMs = 25
 

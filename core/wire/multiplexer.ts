@@ -29,6 +29,11 @@ const maxEnvelopeFrames = 8
 /** ZeroMQ's limit for the identity of a peer. What is remembered of each must not be the peer's to choose. */
 const maxIdentityBytes = 255
 const maxPooledWriters = 64
+/**
+ * How long a connection is kept after the last answer. When one is closed, libzmq throws away what lies unread in a
+ * client's socket (with `immediate`, which our own clients must have): the client needs a moment to read.
+ */
+const readingMs = 50
 /** How long a channel that was opened by a control event waits for its request. */
 const requestPatienceMs = 30_000
 
@@ -56,6 +61,7 @@ export abstract class Multiplexer implements PeerHost {
   #from: Peer | undefined
   #eventsInMessage = 0
   #openChannels = 0
+  #sentAt = -Infinity
 
   constructor(kind: 'router' | 'dealer', options: WireOptions, wheel: TimerWheel, counters: WireCounters) {
     this.options = options
@@ -103,6 +109,11 @@ export abstract class Multiplexer implements PeerHost {
     this.#openChannels++
     channel.opened()
     return channel
+  }
+
+  /** When a message was given to the socket last, on the clock of `performance.now()`. */
+  protected get sentAt(): number {
+    return this.#sentAt
   }
 
   get openChannels(): number {
@@ -165,6 +176,7 @@ export abstract class Multiplexer implements PeerHost {
   readonly #flushNow = (): void => this.flush()
 
   send(frames: (Buffer | string)[]): Promise<SendResult> {
+    this.#sentAt = performance.now()
     return this.socket.send(frames)
   }
 }
@@ -197,6 +209,8 @@ export class ServerMultiplexer extends Multiplexer {
     const until = performance.now() + this.options.lingerMs
     while (this.#hasPending() && performance.now() < until)
       await new Promise((resolve) => setTimeout(resolve, 5))
+    const unreadMs = this.sentAt + Math.min(readingMs, this.options.lingerMs) - performance.now()
+    if (unreadMs > 0) await new Promise((resolve) => setTimeout(resolve, unreadMs))
     await this.socket.close()
   }
 

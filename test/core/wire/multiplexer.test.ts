@@ -1,0 +1,388 @@
+import { expect } from 'chai'
+import type { EndOptions } from '../../../core/options.ts'
+import { wireOptions } from '../../../core/options.ts'
+import type { Channel, ChannelListener } from '../../../core/wire/channel.ts'
+import { WireCounters } from '../../../core/wire/counters.ts'
+import type { Event } from '../../../core/wire/event.ts'
+import { ServerMultiplexer, type WireOptions } from '../../../core/wire/multiplexer.ts'
+import { TimerWheel } from '../../../core/wire/timer-wheel.ts'
+import { pack, pause, RawDealer, until } from '../../support/raw-peer.ts'
+
+interface Accepted {
+  readonly channel: Channel
+  readonly request: Event
+  readonly events: Event[]
+  readonly lost: string[]
+}
+
+describe('the multiplexer of a server', () => {
+  let wheel: TimerWheel
+  let counters: WireCounters
+  let server: ServerMultiplexer
+  let endpoint: string
+  let accepted: Accepted[]
+  let dealers: RawDealer[]
+  let onRequest: ((call: Accepted) => void) | undefined
+
+  async function serve(options: EndOptions = {}, limits: Partial<WireOptions> = {}): Promise<void> {
+    server = new ServerMultiplexer(
+      { ...wireOptions(options, 1000), ...limits },
+      wheel,
+      counters,
+      (channel, request) => {
+        const call: Accepted = { channel, request, events: [], lost: [] }
+        const listener: ChannelListener = {
+          onEvent: (event) => call.events.push(event),
+          onLost: (error) => call.lost.push(error.code),
+        }
+        channel.listener = listener
+        accepted.push(call)
+        onRequest?.(call)
+      },
+    )
+    endpoint = await server.bind('tcp://127.0.0.1:*')
+  }
+
+  function dealer(): RawDealer {
+    const one = new RawDealer(endpoint)
+    dealers.push(one)
+    return one
+  }
+
+  /** Answers each request with its first argument. */
+  function echo({ channel, request }: Accepted): void {
+    channel.emit('OK', [(request.args as unknown[])[0]])
+    channel.close()
+  }
+
+  const droppedFor = (reason: string): number => counters.dropped.get(reason) ?? 0
+
+  beforeEach(() => {
+    wheel = new TimerWheel()
+    counters = new WireCounters()
+    accepted = []
+    dealers = []
+    onRequest = undefined
+  })
+  afterEach(async () => {
+    for (const one of dealers) one.close()
+    await server.close()
+    wheel.close()
+  })
+
+  describe('reading the frames', () => {
+    it('hands several frames of routing envelope back unchanged', async () => {
+      await serve()
+      onRequest = echo
+      const client = dealer()
+      const way = [Buffer.from('first proxy'), Buffer.from([0, 1, 2, 255]), Buffer.from('x'.repeat(255))]
+      await client.sendFrames([...way, '', pack({ message_id: 'a', v: 3 }, 'echo', ['hello'])])
+      const answer = await client.next()
+      expect(answer.envelope).to.deep.equal([...way, Buffer.alloc(0)])
+      expect(answer.events[0]).to.deep.include({ name: 'OK', args: ['hello'] })
+    })
+
+    it('tells clients behind one proxy apart', async () => {
+      await serve()
+      const client = dealer()
+      const request = pack({ message_id: 'a', v: 3 }, 'echo', [1])
+      await client.sendFrames(['one', '', request])
+      await client.sendFrames(['two', '', request])
+      await until('both', () => accepted.length === 2)
+      expect(accepted[0]?.channel.peer).not.to.equal(accepted[1]?.channel.peer)
+      expect(droppedFor('duplicate message_id')).to.equal(0)
+    })
+
+    it('takes a message without delimiter, and answers with one', async () => {
+      await serve()
+      onRequest = echo
+      const client = dealer()
+      await client.sendFrames([pack({ message_id: 'a', v: 3 }, 'echo', ['bare'])])
+      const answer = await client.next()
+      expect(answer.envelope).to.deep.equal([Buffer.alloc(0)])
+      expect(answer.events[0]?.args).to.deep.equal(['bare'])
+    })
+
+    it('does not look at what the delimiter is, as zerorpc-python does not', async () => {
+      await serve()
+      onRequest = echo
+      const client = dealer()
+      await client.sendFrames(['not empty', pack({ message_id: 'a', v: 3 }, 'echo', [1])])
+      expect((await client.next()).envelope).to.deep.equal([Buffer.alloc(0)])
+    })
+
+    it('drops a message whose envelope is longer than any chain of proxies', async () => {
+      await serve()
+      onRequest = echo
+      const client = dealer()
+      await client.sendFrames([
+        ...Array.from({ length: 9 }, () => 'x'),
+        '',
+        pack({ message_id: 'a', v: 3 }, 'e', [1]),
+      ])
+      await client.sendFrames([
+        ...Array.from({ length: 5000 }, () => ''),
+        '',
+        pack({ message_id: 'b', v: 3 }, 'e', [1]),
+      ])
+      await client.sendFrames([Buffer.alloc(256), '', pack({ message_id: 'c', v: 3 }, 'e', [1])])
+      expect((await client.call('echo', ['well'])).args).to.deep.equal(['well'])
+      expect(droppedFor('routing envelope')).to.equal(3)
+      expect(accepted).to.have.length(1)
+    })
+
+    it('does not take an identity that spells a way through a proxy for that way', async () => {
+      await serve()
+      const [proxied, liar] = [dealer(), new RawDealer(endpoint, { routingId: '5:abcde3:xyz' })]
+      dealers.push(liar)
+      await proxied.sendFrames(['xyz', '', pack({ message_id: 'a', v: 3 }, 'm', [])])
+      await liar.send({ message_id: 'a', v: 3 }, 'm', [])
+      await until('both', () => accepted.length === 2)
+      // The key of a single identity is made of its bytes alone; that of a longer way has a character beyond them.
+      const [way, identity] = accepted.map(({ channel }) => channel.peer.key)
+      expect(identity).to.equal('5:abcde3:xyz')
+      expect(Buffer.from(way as string, 'latin1').toString('latin1')).not.to.equal(way)
+    })
+  })
+
+  describe('ids', () => {
+    const tokens: [string, string][] = [
+      ['bin', 'c40400ff0061'],
+      ['bin of zerorpc-python', `c420${Buffer.from('c0a1460fe56347f78c632bc3ee2848c2').toString('hex')}`],
+      ['bin 16 that could be bin 8', 'c500026162'],
+      ['str', 'a26162'],
+      ['str 8 that could be a fixstr', 'd9026162'],
+      ['str that is no UTF-8', 'a2ff61'],
+      ['an empty str', 'a0'],
+      ['a small int', '07'],
+      ['a negative int', 'd3ffffffffffffff00'],
+      ['a uint64 beyond 2 ** 53', 'cfffffffffffffffff'],
+      ['a float', 'cb400921fb54442d18'],
+      ['true', 'c3'],
+    ]
+    for (const [what, token] of tokens) {
+      it(`are handed back byte for byte: ${what}`, async () => {
+        await serve()
+        onRequest = echo
+        const client = dealer()
+        const payload = `9382aa${Buffer.from('message_id').toString('hex')}${token}a17603a46563686f9101`
+        await client.sendFrames(['', Buffer.from(payload, 'hex')])
+        const { payload: answer } = await client.next()
+        expect(answer.toString('hex')).to.match(
+          new RegExp(`ab${Buffer.from('response_to').toString('hex')}${token}a24f4b9101$`),
+        )
+      })
+    }
+
+    it('of the same letters are two channels when one is text and the other bytes', async () => {
+      await serve()
+      const client = dealer()
+      await client.send({ message_id: 'same', v: 3 }, 'm', ['text'])
+      await client.send({ message_id: Buffer.from('same'), v: 3 }, 'm', ['bytes'])
+      await until('both', () => accepted.length === 2)
+      await client.say(Buffer.from('same'), '_zpc_more', [7])
+      await until('the credit', () => accepted[1]?.channel.credit === 8)
+      expect(accepted[0]?.channel.credit).to.equal(1)
+    })
+
+    it('of another connection cannot touch a channel: no credit, no beat, no cancel, no event', async () => {
+      await serve()
+      const [owner, thief] = [dealer(), dealer()]
+      const id = owner.request('m', [])
+      await until('the request', () => accepted.length === 1)
+      for (const [name, args] of [
+        ['_zpc_more', [500]],
+        ['_zpc_more', [-1]],
+        ['_zpc_hb', [0]],
+        ['_zask_cancel', null],
+        ['STREAM', 1],
+      ] as const) {
+        await thief.say(id, name, args, { zask: 1 })
+      }
+      await until('the drops', () => droppedFor('unknown channel') === 5)
+      const [call] = accepted
+      expect(call?.channel).to.include({ credit: 1, closed: false })
+      expect([call?.events, call?.lost]).to.deep.equal([[], []])
+      call?.channel.emit('OK', [1])
+      expect((await owner.nextEvent()).name).to.equal('OK')
+      expect(thief.seen).to.deep.equal([])
+    })
+  })
+
+  describe('events that are no use', () => {
+    it('for an unknown channel are dropped without a word', async () => {
+      await serve()
+      onRequest = echo
+      const client = dealer()
+      for (const name of ['_zpc_hb', '_zpc_more', '_zask_cancel', 'STREAM', 'echo'])
+        await client.say('nobody', name, [1])
+      expect((await client.call('echo', [1])).name).to.equal('OK')
+      expect(droppedFor('unknown channel')).to.equal(5)
+      expect(client.seen).to.have.length(1)
+    })
+
+    it('without message_id, or with one that is no scalar or is too long, are dropped', async () => {
+      await serve()
+      onRequest = echo
+      const client = dealer()
+      const headers = [
+        { v: 3 },
+        { message_id: [], v: 3 },
+        { message_id: {}, v: 3 },
+        { message_id: 'x'.repeat(300), v: 3 },
+      ]
+      for (const header of headers) await client.send(header, 'echo', [1])
+      expect((await client.call('echo', [1])).name).to.equal('OK')
+      expect(droppedFor('no message_id')).to.equal(4)
+    })
+
+    it('with the id of an open channel are dropped, and the channel goes on', async () => {
+      await serve()
+      const client = dealer()
+      await client.send({ message_id: 'a', v: 3 }, 'first', [])
+      await client.send({ message_id: 'a', v: 3 }, 'second', [])
+      await until('the drop', () => droppedFor('duplicate message_id') === 1)
+      expect(accepted.map(({ request }) => request.name)).to.deep.equal(['first'])
+      accepted[0]?.channel.emit('OK', [1])
+      expect((await client.nextEvent()).name).to.equal('OK')
+    })
+
+    it('that cannot be read are dropped by reason', async () => {
+      await serve()
+      onRequest = echo
+      const client = dealer()
+      for (const payload of ['', 'c1', '93', '92', '80', '93c0a16d90', 'ffffffff'])
+        await client.sendFrames(['', Buffer.from(payload, 'hex')])
+      expect((await client.call('echo', [1])).name).to.equal('OK')
+      expect([...counters.dropped.values()].reduce((sum, count) => sum + count, 0)).to.equal(7)
+      expect(accepted).to.have.length(1)
+    })
+
+    it('do not end the reading when a listener has a fault', async () => {
+      await serve()
+      onRequest = (call) => {
+        if (call.request.name === 'fault') throw new Error('a fault')
+        echo(call)
+      }
+      const client = dealer()
+      client.request('fault', [])
+      expect((await client.call('echo', [1])).args).to.deep.equal([1])
+      expect(droppedFor('fault in a listener')).to.equal(1)
+    })
+  })
+
+  describe('a control event that opens a channel', () => {
+    it('is answered by nothing, and the request follows with response_to', async () => {
+      await serve()
+      const client = dealer()
+      await client.send({ message_id: 'open', v: 3 }, '_zpc_more', [4])
+      await pause(30)
+      expect([accepted, client.seen]).to.deep.equal([[], []])
+      await client.say('open', '_zpc_more', [5])
+      await client.say('open', 'method', ['x'])
+      await until('the request', () => accepted.length === 1)
+      const { channel, request } = accepted[0] as Accepted
+      expect([request.name, request.args, channel.credit]).to.deep.equal(['method', ['x'], 10])
+      channel.emit('OK', [1])
+      const answer = await client.nextEvent()
+      expect([answer.name, answer.header['response_to']]).to.deep.equal(['OK', 'open'])
+    })
+
+    it('that is a beat is answered with a beat, as any beat is', async () => {
+      await serve()
+      const client = dealer()
+      await client.send({ message_id: 'open', v: 3 }, '_zpc_hb', [0])
+      const beat = await client.nextEvent()
+      expect([beat.name, beat.args, beat.header['response_to']]).to.deep.equal(['_zpc_hb', [0], 'open'])
+      await client.say('open', 'method', [])
+      await until('the request', () => accepted.length === 1)
+    })
+
+    it('and never comes to a request is forgotten when its beats stop', async () => {
+      await serve({ heartbeat: { intervalMs: 40 } })
+      const client = dealer()
+      await client.send({ message_id: 'open', v: 3 }, '_zpc_hb', [0])
+      await until('the channel', () => server.openChannels === 1)
+      await until('its end', () => server.openChannels === 0)
+      expect(wheel.size).to.equal(0)
+    })
+
+    it('with bad credit leaves nothing behind', async () => {
+      await serve({ heartbeat: null })
+      const client = dealer()
+      await client.send({ message_id: 'open', v: 3 }, '_zpc_more', [0])
+      await client.say('open', 'method', [])
+      await until('the drop', () => droppedFor('unknown channel') === 1)
+      expect([server.openChannels, wheel.size, accepted.length]).to.deep.equal([0, 0, 0])
+    })
+  })
+
+  it('refuses what is more than a peer may have open, and serves others', async () => {
+    await serve({ heartbeat: null }, { maxChannelsPerPeer: 5 })
+    const [greedy, modest] = [dealer(), dealer()]
+    for (let index = 0; index < 7; index++) greedy.request('m', [])
+    await greedy.send({ message_id: 'old', v: 1 }, 'm', [])
+    await greedy.send({ message_id: 'beat', v: 3 }, '_zpc_hb', [0])
+    await until('the refusals', () => greedy.events.length === 3)
+    for (const { name, header } of greedy.events.slice(0, 2)) {
+      expect(name).to.equal('ERR')
+      expect(header).to.include({ code: 'ZASK_SERVER_OVERLOADED', retryable: true })
+    }
+    expect(greedy.events[0]?.args).to.have.length(3)
+    expect(greedy.events[2]?.args).to.have.length(1)
+    await until('the drop', () => droppedFor('too many channels') === 4)
+    modest.request('m', [])
+    await until('the other call', () => accepted.length === 6)
+    expect(server.openChannels).to.equal(6)
+  })
+
+  it('refuses what is more than it may have open itself', async () => {
+    await serve({ heartbeat: null }, { maxChannels: 3 })
+    for (let index = 0; index < 5; index++) dealer().request('m', [])
+    await until('the drops', () => droppedFor('too many channels') === 2)
+    expect(server.openChannels).to.equal(3)
+  })
+
+  it('sends what was answered before it closes', async () => {
+    await serve()
+    const client = dealer()
+    for (let index = 0; index < 500; index++) client.request('m', [index])
+    await until('the requests', () => accepted.length === 500)
+    for (const call of accepted) echo(call)
+    await server.close()
+    await until('all answers', () => client.seen.length === 500)
+    expect(client.events.map(({ args }) => (args as number[])[0])).to.deep.equal(
+      Array.from({ length: 500 }, (_, index) => index),
+    )
+  })
+
+  it('loses the channels of a peer that is gone when it has something to say to it', async () => {
+    await serve({ heartbeat: null })
+    const client = new RawDealer(endpoint)
+    for (let index = 0; index < 3; index++) client.request('m', [])
+    await until('the requests', () => accepted.length === 3)
+    client.close()
+    await pause(50)
+    accepted[0]?.channel.emit('OK', [1])
+    await until('the loss', () => accepted[1]?.lost.length === 1)
+    expect(accepted.map(({ lost }) => lost)).to.deep.equal([
+      ['ZASK_PEER_LOST'],
+      ['ZASK_PEER_LOST'],
+      ['ZASK_PEER_LOST'],
+    ])
+    expect([server.openChannels, counters.lostPeers]).to.deep.equal([0, 1])
+  })
+
+  it('finds out that the silent reader of a stream is gone', async () => {
+    await serve({ heartbeat: { intervalMs: 30 } })
+    const client = new RawDealer(endpoint)
+    client.request('m', [])
+    await until('the request', () => accepted.length === 1)
+    const [call] = accepted
+    call?.channel.emit('STREAM', 1)
+    const waiting = call?.channel.ready()?.catch((error: Error) => error)
+    client.close()
+    expect(await waiting).to.be.an('error')
+    expect(call?.lost).to.deep.equal(['ZASK_PEER_LOST'])
+  })
+})
