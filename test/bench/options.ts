@@ -30,8 +30,8 @@ ones in each round; the systems take turns, so that they share whatever else the
 
   --quick         the whole run in less than a minute; figures to look at, not to quote
   --system a,b    only these of: ${systems.map(({ name }) => name).join(', ')}
-  --rounds N      rounds over all systems (5; with --quick 3, or what there is time for)
-  --seconds S     length of one measurement (1; with --quick 0.15)
+  --rounds N      rounds over all systems (5; with --quick 2, or what there is time for)
+  --seconds S     length of one measurement (1; with --quick 0.5)
   --json          one array of {system, payload, inFlight, callsPerSecond, p50Us, p99Us, clientCpu, serverCpu} on
                   stdout: medians over the rounds; CPU in percent of one core. A stream is the payload
                   "stream-100000": its calls are items, its latencies the wait for each next item
@@ -49,11 +49,11 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
   const values = parse(args)
   if (values.help) return 'help'
   const { quick = false, memory = false } = values
-  const rounds = wholeNumber('--rounds', values.rounds, quick ? 3 : 5)
+  const rounds = wholeNumber('--rounds', values.rounds, quick ? 2 : 5)
   return {
     systems: chosen(values.system ?? (memory ? 'zask' : undefined)),
     rounds,
-    seconds: seconds(values.seconds, quick ? 0.15 : 1),
+    seconds: seconds(values.seconds, quick ? 0.5 : 1),
     renew: !quick && !(values.profile ?? false),
     budgetSeconds: quick && values.rounds === undefined ? 55 : Number.POSITIVE_INFINITY,
     streamRounds: quick ? 1 : rounds,

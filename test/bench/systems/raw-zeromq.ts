@@ -1,14 +1,30 @@
+import { randomBytes } from 'node:crypto'
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { Dealer, Router } from 'zeromq'
 import type { BenchClient, BenchServer, Payload } from '../system.ts'
 
 /**
- * The floor: what an RPC framework on zeromq.js and msgpack could cost at best if each call is one message.
- *
- * Events have the shape of zerorpc's, ids are matched to callers, and there is nothing else: no channels, timeouts,
- * heartbeats or errors.
+ * The floor: the same events as zerorpc's, byte for byte, on zeromq.js and msgpack, each call one message there and
+ * one back. Ids are matched to callers, and there is nothing else: no channels, timeouts, heartbeats or errors.
  */
-type Event = [header: { message_id: number; v: number; response_to?: number }, name: string, args: Payload[]]
+type Event = [
+  header: { message_id: Uint8Array; v: number; response_to?: Uint8Array },
+  name: string,
+  args: Payload[],
+]
+
+const noFrame = Buffer.alloc(0)
+
+/** Ids as zerorpc-python makes them: 32 hexadecimal digits, of which 8 count. */
+class Ids {
+  readonly #source = randomBytes(12).toString('hex')
+  #count = 0
+
+  next(): Buffer {
+    this.#count++
+    return Buffer.from(this.#count.toString(16).padStart(8, '0') + this.#source, 'latin1')
+  }
+}
 
 function isEvent(value: unknown): value is Event {
   return Array.isArray(value) && value.length === 3
@@ -18,18 +34,22 @@ function isEvent(value: unknown): value is Event {
 // cannot fail here: the load keeps fewer messages in flight than the high-water mark of 1,000.
 const socketOptions = { sendTimeout: 0, linger: 0 }
 
+function key(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1')
+}
+
 export async function serve(): Promise<BenchServer> {
   const router = new Router(socketOptions)
   const [encoder, decoder] = [new Encoder(), new Decoder()]
   await router.bind('tcp://127.0.0.1:*')
   const serving = (async () => {
-    let count = 0
-    for await (const [peer, body] of router) {
+    const ids = new Ids()
+    for await (const [peer, , body] of router) {
       const event = decoder.decode(body!)
       if (!isEvent(event)) continue
       const [header, , args] = event
-      const reply: Event = [{ message_id: ++count, v: 3, response_to: header.message_id }, 'OK', args]
-      void router.send([peer!, encoder.encode(reply)])
+      const reply: Event = [{ message_id: ids.next(), v: 3, response_to: header.message_id }, 'OK', args]
+      void router.send([peer!, noFrame, encoder.encode(reply)])
     }
   })()
   return {
@@ -45,25 +65,26 @@ export async function connect(address: string): Promise<BenchClient> {
   const dealer = new Dealer(socketOptions)
   const [encoder, decoder] = [new Encoder(), new Decoder()]
   dealer.connect(address)
-  const waiting = new Map<number, (value: Payload) => void>()
-  let count = 0
+  const waiting = new Map<string, (value: Payload) => void>()
+  const ids = new Ids()
   const reading = (async () => {
-    for await (const [body] of dealer) {
+    for await (const [, body] of dealer) {
       const event = decoder.decode(body!)
       if (!isEvent(event)) continue
       const [header, , args] = event
-      const answer = waiting.get(header.response_to!)
-      waiting.delete(header.response_to!)
+      const id = key(header.response_to!)
+      const answer = waiting.get(id)
+      waiting.delete(id)
       answer?.(args[0]!)
     }
   })()
   return {
     echo(value) {
-      const id = ++count
+      const id = ids.next()
       return new Promise((resolve, reject) => {
-        waiting.set(id, resolve)
+        waiting.set(key(id), resolve)
         const event: Event = [{ message_id: id, v: 3 }, 'echo', [value]]
-        dealer.send(encoder.encode(event)).catch(reject)
+        dealer.send([noFrame, encoder.encode(event)]).catch(reject)
       })
     },
     async stop() {
