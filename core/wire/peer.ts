@@ -59,6 +59,8 @@ export class Peer {
   #queue: { payload: Buffer; events: number }[] = []
   #pendingBytes = 0
   #pumping = false
+  /** libzmq had no room for the first message of the queue. */
+  #blocked = false
   /** Counts connections: what was queued for an earlier one must not be sent on the next. */
   #epoch = 0
 
@@ -106,6 +108,7 @@ export class Peer {
     this.emitted = this.sent = 0
     this.#queue = []
     this.#pendingBytes = 0
+    this.#blocked = false
     if (this.#writer !== undefined) {
       this.#writer.take()
       this.#host.giveBackWriter(this.#writer)
@@ -117,6 +120,8 @@ export class Peer {
   flush(): void {
     const writer = this.#writer
     if (writer === undefined) return
+    // While libzmq has no room, more company costs nothing: few large messages get through sooner than many small.
+    if (this.#blocked && writer.byteLength < flushBytes) return
     this.#writer = undefined
     const events = writer.count
     this.#push(writer.take(), events)
@@ -141,6 +146,7 @@ export class Peer {
       throw error
     }
     if (announcing) this.announced = true
+    this.#host.counters.watcher?.({ direction: 'out', peer: this.key, name })
     this.emitted++
     if (!this.isZask || !this.#host.coalesce) {
       this.#writer = undefined
@@ -172,7 +178,7 @@ export class Peer {
 
   async #pump(): Promise<void> {
     this.#pumping = true
-    let waits = 0
+    let since = 0
     for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
       const epoch = this.#epoch
       const result = await this.#host.send([...this.#envelope, '', first.payload])
@@ -182,11 +188,14 @@ export class Peer {
         this.#pendingBytes -= first.payload.byteLength
         this.sent += first.events
         this.#host.counters.messagesOut++
-        waits = 0
+        if (this.#blocked && this.#queue.length === 0) {
+          this.#blocked = false
+          this.flush()
+        }
       } else if (result === 'full') {
-        // libzmq says nothing when there is room again: look soon, then less often.
-        const delayMs = Math.min(2 ** waits++ - 1, 20)
-        await new Promise((resolve) => (delayMs === 0 ? setImmediate(resolve) : setTimeout(resolve, delayMs)))
+        if (!this.#blocked) since = performance.now()
+        this.#blocked = true
+        await retryAfter(performance.now() - since)
       } else {
         this.reset()
         this.#host.onPeerGone(this, new ZaskError('ZASK_PEER_LOST', 'The peer is gone.', { sent: true }))
@@ -194,4 +203,15 @@ export class Peer {
     }
     this.#pumping = false
   }
+}
+
+/**
+ * libzmq says nothing when there is room again. A peer that reads makes room within a turn or two of the event loop;
+ * one that has not for a while is asked less and less often.
+ */
+function retryAfter(blockedMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (blockedMs < 2) setImmediate(resolve)
+    else setTimeout(resolve, Math.min(blockedMs / 2, 20))
+  })
 }
