@@ -10,6 +10,8 @@ import type { Event } from './wire/event.ts'
 
 /** Endpoints a call may be taken to, the first included. */
 const maxAttempts = 4
+/** Two ends that count the same time may come to its end so far apart. */
+const clockTickMs = 20
 
 /** What a call needs of the client that makes it. */
 export interface MadeCallOwner {
@@ -229,6 +231,8 @@ export class MadeCall extends LiveCall implements ChannelListener {
 
   #onError(event: Event): void {
     const error = fromWireError(event)
+    // The same deadline has passed over there, a tick earlier.
+    if (error.code === 'ZASK_CALL_TIMEOUT' && this.remainingMs() < clockTickMs) return this.onTimer()
     // Such a server never ran the call: another endpoint may. The code alone may be that of a server further on.
     if (event.headers[refusedKey] === true && error.code === 'ZASK_SERVER_STOPPING') {
       this.target?.avoid()

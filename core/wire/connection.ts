@@ -121,7 +121,12 @@ export class Connection extends Multiplexer {
     // We have shown ourselves with our first request.
   }
 
-  protected override onUnrouted(_peer: Peer, event: Event): void {
+  protected override onUnrouted(peer: Peer, event: Event): void {
+    const { responseTo, name } = event
+    // The call was cancelled before we knew its server for zask, which still works on it.
+    if (peer.isZask && responseTo !== undefined && (name === '_zpc_hb' || name === 'STREAM')) {
+      peer.emit(responseTo, '_zask_cancel', null)
+    }
     this.counters.drop(event.responseTo === undefined ? 'request to a client' : 'unknown channel')
   }
 

@@ -269,6 +269,14 @@ export class ServerMultiplexer extends Multiplexer {
 
   protected override onShown(peer: Peer): void {
     peer.announced = false
+    setImmediate(() => this.#announce(peer))
+  }
+
+  /** A caller can cancel only once it knows us for zask: where the first answer takes its time, a beat says so. */
+  #announce(peer: Peer): void {
+    if (peer.announced) return
+    const [channel] = peer.channels.values()
+    if (channel !== undefined) peer.emit(channel.id, '_zpc_hb', [0])
   }
 
   protected override onUnrouted(peer: Peer, event: Event): void {
