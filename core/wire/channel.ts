@@ -184,12 +184,8 @@ export class Channel extends TimerEntry {
     const judged = active || this.#beatenMs > 0
     // Whoever beats slower than we do is measured by its own pace.
     const patienceMs = 2 * Math.max(heartbeatMs, active ? (beatMs ?? 0) : this.#peerIntervalMs)
-    if (!judged || now <= this.#heardMs + patienceMs) this.#suspected = false
-    else if (!this.#suspected) {
-      this.#suspected = true
-      this.peer.wheel.schedule(this, Math.min(secondLookMs, heartbeatMs / 2))
-      return
-    } else {
+    const silent = judged && now > this.#heardMs + patienceMs
+    if (silent && this.#suspected) {
       this.lose(
         new ZaskError('ZASK_PEER_LOST', `Lost remote after ${patienceMs / 1000}s heartbeat`, {
           sent: true,
@@ -199,9 +195,12 @@ export class Channel extends TimerEntry {
       )
       return
     }
-    if (!active) return this.#probe(heartbeatMs)
+    this.#suspected = silent
+    const nextMs = silent ? Math.min(secondLookMs, heartbeatMs / 2) : heartbeatMs
+    if (!active) return this.#probe(nextMs)
+    // Beaten also where the peer is suspected: if the machine stood still, it may be about to judge us.
     this.peer.emit(this.id, '_zpc_hb', [0])
-    this.peer.wheel.schedule(this, heartbeatMs)
+    this.peer.wheel.schedule(this, nextMs)
   }
 
   /**

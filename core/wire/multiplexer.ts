@@ -135,6 +135,7 @@ export abstract class Multiplexer implements PeerHost {
   readonly #route = (event: Event): void => {
     const peer = this.#from as Peer
     this.counters.eventsIn++
+    this.counters.watcher?.({ direction: 'in', peer: peer.key, name: event.name })
     // Several events in one message show it as well as the header key does.
     if (!peer.isZask && (event.headers[announcementKey] !== undefined || this.#eventsInMessage > 0))
       this.#show(peer, event.headers[beatKey])

@@ -22,6 +22,9 @@ export interface SocketListener {
 /** What became of a message given to the socket. */
 export type SendResult = 'sent' | 'full' | 'unreachable'
 
+/** How long libzmq is given to begin with connecting again before it is told to. */
+const revivalMs = 500
+
 /**
  * A ROUTER or a DEALER. The only place that knows zeromq.
  *
@@ -33,6 +36,8 @@ export class WireSocket {
   readonly #listener: SocketListener
   readonly #ipcPaths: string[] = []
   #closed = false
+  #connectedTo: string | undefined
+  #revival: NodeJS.Timeout | undefined
   #reading: Promise<void> | undefined
 
   constructor(kind: 'router' | 'dealer', listener: SocketListener, options: SocketOptions) {
@@ -42,7 +47,8 @@ export class WireSocket {
       sendTimeout: 0,
       linger: options.lingerMs,
       maxMessageSize: options.maxFrameBytes,
-      sendHighWaterMark: 128,
+      // In messages, however large: what libzmq has taken for a peer that does not read cannot be had back.
+      sendHighWaterMark: 32,
       // ZeroMQ's own beats find dead hosts and cut cables; the beats of zerorpc find blocked event loops.
       heartbeatInterval: 2000,
       heartbeatTimeout: 6000,
@@ -59,9 +65,7 @@ export class WireSocket {
         reconnectMaxInterval: 5000,
       })
       this.#socket = dealer
-      if (listener.onUp !== undefined)
-        dealer.events.on('handshake', ({ address }) => listener.onUp?.(address))
-      if (listener.onDown !== undefined) this.#watchDisconnects(dealer)
+      this.#watch(dealer)
     }
   }
 
@@ -105,6 +109,7 @@ export class WireSocket {
         { details: { endpoint }, cause: error },
       )
     }
+    this.#connectedTo = endpoint
     this.#startReading()
   }
 
@@ -126,28 +131,57 @@ export class WireSocket {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    clearTimeout(this.#revival)
     this.#socket.close()
     await this.#reading
     // libzmq leaves the file of an ipc endpoint behind.
     for (const path of this.#ipcPaths) await unlink(path).catch(() => undefined)
   }
 
-  /**
-   * libzmq tells of a disconnect also where there was no handshake: a port scanner that touches a bound client must
-   * not end its calls. The failed handshake is told right before, by the same thread.
-   */
-  #watchDisconnects(dealer: zmq.Dealer): void {
+  #watch(dealer: zmq.Dealer): void {
+    const { events } = dealer
+    let standing = 0
+    events.on('handshake', ({ address }) => {
+      standing++
+      this.#listener.onUp?.(address)
+    })
+    // libzmq tells of a disconnect also where there was no handshake: a port scanner that touches a bound client
+    // must not end its calls. The failed handshake is told right before, by the same thread.
     let strangers = 0
     const onStranger = (): void => {
       strangers++
     }
-    dealer.events.on('handshake:error:other', onStranger)
-    dealer.events.on('handshake:error:protocol', onStranger)
-    dealer.events.on('handshake:error:auth', onStranger)
-    dealer.events.on('disconnect', ({ address }) => {
+    events.on('handshake:error:other', onStranger)
+    events.on('handshake:error:protocol', onStranger)
+    events.on('handshake:error:auth', onStranger)
+    events.on('disconnect', ({ address }) => {
+      this.#reviveLater(dealer)
       if (strangers > 0) strangers--
-      else this.#listener.onDown?.(address)
+      else if (standing > 0) {
+        standing--
+        this.#listener.onDown?.(address)
+      }
     })
+    events.on('connect:retry', () => clearTimeout(this.#revival))
+    events.on('connect:delay', () => clearTimeout(this.#revival))
+  }
+
+  /**
+   * After a breach of ZMTP, such as a frame larger than allowed or a port where something else answers, libzmq
+   * never connects again (session_base.cpp, engine_error), and the endpoint would be dead until the process ends.
+   */
+  #reviveLater(dealer: zmq.Dealer): void {
+    const endpoint = this.#connectedTo
+    clearTimeout(this.#revival)
+    if (endpoint === undefined || this.#closed) return
+    this.#revival = setTimeout(() => {
+      try {
+        dealer.disconnect(endpoint)
+      } catch {
+        // It knows of no connection to end.
+      }
+      dealer.connect(endpoint)
+    }, revivalMs)
   }
 
   #startReading(): void {

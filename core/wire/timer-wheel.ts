@@ -23,7 +23,7 @@ const idleTicksBeforeStop = 100
  */
 export class TimerWheel {
   readonly #tickMs: number
-  readonly #heads: (TimerEntry | undefined)[] = new Array<TimerEntry | undefined>(slots).fill(undefined)
+  readonly #heads: (TimerEntry | undefined)[] = Array.from({ length: slots })
   readonly #startedAt = performance.now()
   #tick = 0
   #count = 0

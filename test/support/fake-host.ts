@@ -13,7 +13,7 @@ export class FakeHost implements PeerHost {
   readonly counters: WireCounters = new WireCounters()
   readonly announcement: Readonly<Record<string, unknown>> = { zask: 1, heartbeat_ms: 5000 }
   coalesce = true
-  maxPendingBytes = 1024 * 1024
+  maxPendingBytes: number = 1024 * 1024
   /** What libzmq says to each message. */
   result: SendResult = 'sent'
   /** Frames of each message that was taken. */

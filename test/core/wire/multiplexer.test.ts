@@ -136,6 +136,7 @@ describe('the multiplexer of a server', () => {
       const [proxied, liar] = [dealer(), new RawDealer(endpoint, { routingId: '5:abcde3:xyz' })]
       dealers.push(liar)
       await proxied.sendFrames(['xyz', '', pack({ message_id: 'a', v: 3 }, 'm', [])])
+      await until('the first', () => accepted.length === 1)
       await liar.send({ message_id: 'a', v: 3 }, 'm', [])
       await until('both', () => accepted.length === 2)
       // The key of a single identity is made of its bytes alone; that of a longer way has a character beyond them.

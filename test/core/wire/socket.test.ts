@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ZaskError } from '../../../core/errors.ts'
@@ -95,6 +95,30 @@ describe('a socket', () => {
     await again.bind(endpoint)
     await until('up again', () => seen.length === 3)
     expect(seen).to.deep.equal(['up', 'down', 'up'])
+  })
+
+  it('comes back after what libzmq takes for the end: something else answered at the address', async () => {
+    // Speaks ZMTP up to the handshake, which it breaks: a Ready whose metadata runs beyond its end.
+    const greeting = Buffer.alloc(64)
+    greeting.write('ff00000000000000017f0300', 'hex')
+    greeting.write('NULL', 12)
+    const ready = Buffer.from('\x04\x0a\x05READY\xff\xff\xff\xff', 'latin1')
+    const stranger = createServer((socket) => {
+      socket.on('error', () => undefined).resume()
+      socket.write(Buffer.concat([greeting, ready]))
+    })
+    await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve))
+    const { port } = stranger.address() as AddressInfo
+    let met = false
+    stranger.on('connection', () => (met = true))
+    const seen: string[] = []
+    const dealer = make('dealer', { onUp: () => seen.push('up'), onDown: () => seen.push('down') })
+    dealer.connect(`tcp://127.0.0.1:${port}`)
+    await until('the stranger', () => met)
+    await new Promise((resolve) => stranger.close(resolve))
+    await make('router').bind(`tcp://127.0.0.1:${port}`)
+    await until('up', () => seen.length > 0)
+    expect(seen).to.deep.equal(['up'])
   })
 
   it('resolves port 0 and * to the real port', async () => {
