@@ -11,6 +11,8 @@ export interface Call {
   /** The service's name; on the client side the name asked for; undefined where there is none (a bare endpoint). */
   readonly service: string | undefined
   readonly version: string | undefined
+  /** Server side: the name of the service's class. */
+  readonly className?: string
   /** The method's name as the peer sent it: it may name nothing that exists. */
   readonly method: string
   readonly args: readonly unknown[]
@@ -44,6 +46,11 @@ export function createCallStorage(): CallStorage {
   return new AsyncLocalStorage<Call>()
 }
 
+/** What must end with a call, such as a call made from within it. */
+export interface Dependent {
+  onParentAbort(reason: unknown): void
+}
+
 /** What core hands to a call at its making. */
 export interface CallOrigin {
   readonly log: () => Logger
@@ -73,7 +80,7 @@ export abstract class LiveCall extends TimerEntry implements Call {
   #controller: AbortController | undefined
   #abortReason: unknown
   #aborted = false
-  #onAbort: Set<(reason: unknown) => void> | undefined
+  #dependents: Set<Dependent> | undefined
 
   constructor(
     origin: CallOrigin,
@@ -128,18 +135,18 @@ export abstract class LiveCall extends TimerEntry implements Call {
     this.deadline = this.#startedMs + timeoutMs
   }
 
-  /** Registers what must end with this call, such as calls made from within it; it may have to at once. */
-  onAbort(listener: (reason: unknown) => void): void {
+  /** Registers what must end with this call; it may have to at once. */
+  addDependent(dependent: Dependent): void {
     if (this.#aborted) {
-      listener(this.#abortReason)
+      dependent.onParentAbort(this.#abortReason)
       return
     }
-    this.#onAbort ??= new Set()
-    this.#onAbort.add(listener)
+    this.#dependents ??= new Set()
+    this.#dependents.add(dependent)
   }
 
-  offAbort(listener: (reason: unknown) => void): void {
-    this.#onAbort?.delete(listener)
+  removeDependent(dependent: Dependent): void {
+    this.#dependents?.delete(dependent)
   }
 
   /** Aborts the signal. Listeners of users may throw; the signal reports that by itself. */
@@ -148,8 +155,8 @@ export abstract class LiveCall extends TimerEntry implements Call {
     this.#aborted = true
     this.#abortReason = reason
     this.#controller?.abort(reason)
-    const listeners = this.#onAbort
-    this.#onAbort = undefined
-    if (listeners !== undefined) for (const listener of listeners) listener(reason)
+    const dependents = this.#dependents
+    this.#dependents = undefined
+    if (dependents !== undefined) for (const dependent of dependents) dependent.onParentAbort(reason)
   }
 }

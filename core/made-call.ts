@@ -1,6 +1,6 @@
 import { fromWireError, refusedKey } from './answer.ts'
 import type { Target } from './balancer.ts'
-import { LiveCall, type Outcome } from './call.ts'
+import { type Dependent, LiveCall, type Outcome } from './call.ts'
 import { describeThrown, ZaskError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import type { RemoteStream } from './remote.ts'
@@ -27,7 +27,7 @@ export interface MadeCallOwner {
 }
 
 /** The client-side life of one call: gate, request, first answer or stream, observers. It settles exactly once. */
-export class MadeCall extends LiveCall implements ChannelListener {
+export class MadeCall extends LiveCall implements ChannelListener, Dependent {
   readonly side = 'client'
   readonly parent: LiveCall | undefined
   readonly promise: Promise<unknown> & AsyncIterable<unknown>
@@ -87,23 +87,27 @@ export class MadeCall extends LiveCall implements ChannelListener {
     }
     const signal = this.#callerSignal
     if (signal !== undefined) {
-      if (signal.aborted) return this.#onCallerAbort()
-      signal.addEventListener('abort', this.#onCallerAbort, { once: true })
+      if (signal.aborted) return this.handleEvent()
+      signal.addEventListener('abort', this, { once: true })
     }
-    this.parent?.onAbort(this.#onParentAbort)
+    this.parent?.addDependent(this)
     if (this.#settled) return
     const { beforeCall } = kernel.hooks
     if (!beforeCall.used) return this.#dispatch()
     try {
       const waiting = beforeCall.run(this)
       if (waiting === undefined) this.#dispatch()
-      else waiting.then(this.#dispatch, this.fail)
+      else
+        waiting.then(
+          () => this.#dispatch(),
+          (error: unknown) => this.fail(error),
+        )
     } catch (error) {
       this.fail(error)
     }
   }
 
-  readonly #dispatch = (): void => {
+  #dispatch(): void {
     this.#held = false
     if (!this.#settled) this.#owner.dispatch(this)
   }
@@ -189,7 +193,8 @@ export class MadeCall extends LiveCall implements ChannelListener {
     )
   }
 
-  readonly #onCallerAbort = (): void => {
+  /** The caller's signal was aborted. */
+  handleEvent(): void {
     const reason: unknown = this.#callerSignal?.reason
     this.#giveUp(
       new ZaskError('ZASK_CALL_CANCELLED', `The call of ${this.method} was cancelled.`, {
@@ -199,7 +204,7 @@ export class MadeCall extends LiveCall implements ChannelListener {
     )
   }
 
-  readonly #onParentAbort = (reason: unknown): void => {
+  onParentAbort(reason: unknown): void {
     this.#giveUp(
       new ZaskError(
         'ZASK_CALL_CANCELLED',
@@ -257,7 +262,7 @@ export class MadeCall extends LiveCall implements ChannelListener {
     this.#observe({ ok: true, value, durationMs: 0 })
   }
 
-  readonly fail = (error: unknown): void => {
+  fail(error: unknown): void {
     if (this.#settled) return
     this.#finish()
     this.#reject(error)
@@ -281,8 +286,8 @@ export class MadeCall extends LiveCall implements ChannelListener {
     const { kernel } = this.#owner
     kernel.stats.calling--
     kernel.wheel.cancel(this)
-    this.#callerSignal?.removeEventListener('abort', this.#onCallerAbort)
-    this.parent?.offAbort(this.#onParentAbort)
+    this.#callerSignal?.removeEventListener('abort', this)
+    this.parent?.removeDependent(this)
     this.#owner.onSettled(this)
   }
 

@@ -75,7 +75,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
   run(): void {
     this.#started = true
     if (this.#outcome !== undefined) return this.#end()
-    this.#owner.kernel.storage.run(this, this.#gate)
+    this.#owner.kernel.storage.run(this, ServedCall.#enter, this)
   }
 
   /** Answers without running anything: the server is stopping or full. */
@@ -122,25 +122,33 @@ export class ServedCall extends LiveCall implements ChannelListener {
     this.#stop(error, abandonMs)
   }
 
-  // the steps
+  // the steps; closures are made only where something is waited for: most calls are done in one go
 
-  readonly #gate = (): void => {
+  static #enter(call: ServedCall): void {
+    call.#gate()
+  }
+
+  #failing(): (error: unknown) => void {
+    return (error) => this.#fail(error)
+  }
+
+  #gate(): void {
     const { beforeCall } = this.#owner.kernel.hooks
     if (!beforeCall.used) return this.#execute()
     try {
       const waiting = beforeCall.run(this)
       if (waiting === undefined) this.#execute()
-      else waiting.then(this.#execute, this.#fail)
+      else waiting.then(() => this.#execute(), this.#failing())
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  readonly #execute = (): void => {
+  #execute(): void {
     if (this.#outcome !== undefined) return this.#end()
     try {
       const result = this.#invoke()
-      if (isThenable(result)) Promise.resolve(result).then(this.#finish, this.#fail)
+      if (isThenable(result)) Promise.resolve(result).then((value) => this.#finish(value), this.#failing())
       else this.#finish(result)
     } catch (error) {
       this.#fail(error)
@@ -168,7 +176,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
     )
   }
 
-  readonly #finish = (result: unknown): void => {
+  #finish(result: unknown): void {
     try {
       const iterator = itemSourceOf(result)
       if (iterator !== undefined) {
@@ -186,7 +194,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
     this.#end()
   }
 
-  readonly #fail = (error: unknown): void => {
+  #fail(error: unknown): void {
     if (this.#outcome !== undefined) return this.#end()
     this.#answerError(error)
     this.#settle(this.#failure(error))
@@ -300,17 +308,18 @@ export class ServedCall extends LiveCall implements ChannelListener {
     this.#ended = true
     const { kernel } = this.#owner
     kernel.wheel.cancel(this)
-    if (kernel.hooks.afterCall.used || kernel.hooks.sessionEnd.used) kernel.storage.run(this, this.#observe)
-    else this.#owner.onEnded(this)
+    if (!kernel.hooks.afterCall.used && !kernel.hooks.sessionEnd.used) this.#owner.onEnded(this)
+    else if (kernel.storage.getStore() === this) this.#observe()
+    else kernel.storage.run(this, () => this.#observe())
   }
 
-  readonly #observe = (): void => {
+  #observe(): void {
     const after = this.#owner.kernel.hooks.afterCall.run(this, this.#outcome as Outcome)
     if (after === undefined) this.#endSession()
-    else this.#await('afterCall', after, this.#endSession)
+    else this.#await('afterCall', after, () => this.#endSession())
   }
 
-  readonly #endSession = (): void => {
+  #endSession(): void {
     const ending = this.#owner.kernel.hooks.sessionEnd.run(this)
     if (ending === undefined) this.#owner.onEnded(this)
     else this.#await('sessionEnd', ending, () => this.#owner.onEnded(this))
