@@ -1,0 +1,226 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { type Ended, repository, run, Spawned } from './support/processes.ts'
+
+const lockfile = readFile(join(repository, 'package-lock.json'), 'utf8')
+
+/** The scripts of the tests run on Node 24; `npm` and `node` below are those a user of that Node would have. */
+const npm = async (cwd: string, ...args: string[]): Promise<Ended> => {
+  const ended = await run('npm', args, { cwd })
+  if (ended.code !== 0) throw new Error(`npm ${args.join(' ')} ended with ${ended.code}:\n${ended.output}`)
+  return ended
+}
+
+const server = `
+import { createCore } from 'zask'
+import { headers } from 'zask/plugins/headers'
+
+class Sums {
+  static service = 'sums'
+  add(a, b) { return a + b + Number(core.call.accessKey ?? 0) }
+}
+const core = createCore({ plugins: [headers()] })
+const { endpoints } = await core.start(new Sums(), { bind: 'tcp://127.0.0.1:*' })
+console.log(endpoints[0])
+`
+
+const typedServer = `
+import { createCore, type Plugin } from 'zask'
+import { headers } from 'zask/plugins/headers'
+
+function twice(): Plugin<{ adds: { factor: number }; needs: { accessKey: string | undefined } }> {
+  return { name: 'twice', apply: (core) => core.hooks.beforeCall.tap('twice', (call) => void (call.factor = 2)) }
+}
+export class Products {
+  static readonly service = 'products'
+  multiply(a: number): number { return a * core.call.factor }
+}
+const core = createCore({ plugins: [headers(), twice()] })
+const { endpoints } = await core.start(new Products(), { bind: 'tcp://127.0.0.1:*' })
+console.log(endpoints[0])
+`
+
+const typedClient = `
+import { createCore } from 'zask'
+import type { Products } from './server.ts'
+
+const core = createCore()
+const products = await core.client<Products>(process.argv[2] as string)
+const product: number = await products.multiply(21)
+// @ts-expect-error -- there is no such method
+void products.divide
+console.log(product)
+await core.stop()
+`
+
+/** Which modules of others are in memory, once zask is imported and a call is made without any plugin. */
+const loaded = `
+import { registerHooks } from 'node:module'
+const seen = new Set()
+registerHooks({
+  resolve(specifier, context, next) {
+    if (/^[@a-z]/.test(specifier) && !specifier.includes(':')) seen.add(specifier)
+    return next(specifier, context)
+  },
+})
+const { createCore } = await import('zask')
+const core = createCore()
+const { endpoints } = await core.start({ add: (a, b) => a + b }, { bind: 'tcp://127.0.0.1:*', signals: false })
+const sums = await core.client(endpoints)
+await sums.add(1, 2)
+await core.stop()
+console.log(JSON.stringify([...seen]))
+`
+
+describe('the package', function () {
+  this.timeout(180_000)
+
+  let folder: string
+  let files: string[]
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'zask-package-'))
+    const packed = await npm(repository, 'pack', '--json', '--pack-destination', folder)
+    const [report] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf('['))) as [
+      { filename: string; files: { path: string }[] },
+    ]
+    files = report.files.map(({ path }) => path)
+    await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n')
+    await npm(folder, 'install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, report.filename))
+  })
+
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  const file = (name: string, text: string): Promise<void> => writeFile(join(folder, name), text)
+  const node = (...args: string[]): Promise<Ended> => run(process.execPath, args, { cwd: folder })
+  const zask = (...args: string[]): Promise<Ended> =>
+    run(join(folder, 'node_modules/.bin/zask'), args, { cwd: folder })
+
+  async function serving(name: string, use: (endpoint: string) => Promise<void>): Promise<Ended> {
+    const started = new Spawned(process.execPath, [name], { cwd: folder })
+    try {
+      await started.until((output) => output.includes('\n'))
+      await use(started.output.trim())
+    } finally {
+      started.signal('SIGTERM')
+    }
+    return await started.ended
+  }
+
+  it('has JavaScript, declarations and maps of core and plugins, docs, and nothing of the tests', () => {
+    const core = files.filter((path) => path.startsWith('dist/core/index.'))
+    expect(core).to.have.members(['js', 'js.map', 'd.ts', 'd.ts.map'].map((end) => `dist/core/index.${end}`))
+    expect(files).to.include.members([
+      'README.md',
+      'LICENSE',
+      'package.json',
+      'docs/hooks.md',
+      'dist/plugins/headers.js',
+    ])
+    const strange = files.filter(
+      (path) =>
+        !/^(README\.md|LICENSE|package\.json)$/.test(path) &&
+        !/^dist\/(core|plugins)\/[\w/-]+\.(js|d\.ts)(\.map)?$/.test(path) &&
+        !/^docs\/[\w/.-]+\.(md|ts|json|cfg)$/.test(path),
+    )
+    expect(strange).to.deep.equal([])
+    expect(files.filter((path) => /\.test\.|node_modules/.test(path))).to.deep.equal([])
+  })
+
+  it('has maps that carry their sources, so that a debugger shows TypeScript', async () => {
+    const map = await readFile(join(folder, 'node_modules/zask/dist/core/core.js.map'), 'utf8')
+    const { sourcesContent } = JSON.parse(map) as { sourcesContent?: string[] }
+    expect(sourcesContent?.[0]).to.match(/export function createCore</)
+  })
+
+  it('installs no database driver and no test tool', async () => {
+    const installed = await readdir(join(folder, 'node_modules'))
+    expect(installed).to.include.members(['zask', 'zeromq', 'tapable', '@msgpack'])
+    for (const name of ['@mikro-orm', 'pg', 'better-sqlite3', 'mysql2', 'mocha', 'typescript']) {
+      expect(installed).to.not.include(name)
+    }
+  })
+
+  it('runs a service in plain JavaScript that its own command line can call', async () => {
+    await file('server.js', server)
+    const { code, output } = await serving('server.js', async (endpoint) => {
+      const { stdout, stderr } = await zask('call', endpoint, 'add', '1', '2')
+      expect([stdout, stderr]).to.deep.equal(['3\n', ''])
+    })
+    expect([code, output.trim().split('\n').length]).to.deep.equal([0, 1])
+  })
+
+  it('runs a service in TypeScript as it is, called by a typed client in another process', async () => {
+    await file('server.ts', typedServer)
+    await file('client.ts', typedClient)
+    const { code } = await serving('server.ts', async (endpoint) => {
+      const { stdout, stderr } = await node('client.ts', endpoint)
+      expect([stdout, stderr]).to.deep.equal(['42\n', ''])
+    })
+    expect(code).to.equal(0)
+  })
+
+  it('has declarations that a strict project compiles against, library check included', async () => {
+    await file('server.ts', typedServer)
+    await file('client.ts', typedClient)
+    await file(
+      'tsconfig.json',
+      JSON.stringify({
+        compilerOptions: {
+          module: 'nodenext',
+          moduleResolution: 'nodenext',
+          target: 'es2024',
+          lib: ['es2024', 'esnext.disposable'],
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          noUncheckedIndexedAccess: true,
+          allowImportingTsExtensions: true,
+          noEmit: true,
+          types: ['node'],
+          typeRoots: [join(repository, 'node_modules/@types')],
+        },
+        files: ['server.ts', 'client.ts'],
+      }),
+    )
+    const { code, output } = await run(join(repository, 'node_modules/.bin/tsc'), ['-p', folder], {
+      cwd: folder,
+    })
+    expect(output).to.equal('')
+    expect(code).to.equal(0)
+  })
+
+  it('loads nothing that a call does not use', async () => {
+    await file('loaded.js', loaded)
+    const { stdout, stderr } = await node('loaded.js')
+    expect(stderr).to.equal('')
+    const seen = JSON.parse(stdout) as string[]
+    expect(seen).to.include.members(['zask', 'zeromq', 'tapable', '@msgpack/msgpack'])
+    expect(seen.filter((name) => /bunyan|acorn|mikro-orm|^pg|sqlite/.test(name))).to.deep.equal([])
+  })
+
+  it('resolves each path of exports, in the package as installed', async () => {
+    await file(
+      'paths.js',
+      `for (const path of ['zask', 'zask/plugins', 'zask/plugins/endpoints', 'zask/testing', 'zask/package.json'])
+  console.log(import.meta.resolve(path).replace(/.*node_modules\\//, ''))`,
+    )
+    expect((await node('paths.js')).stdout.trim().split('\n')).to.deep.equal([
+      'zask/dist/core/index.js',
+      'zask/dist/plugins/index.js',
+      'zask/dist/plugins/endpoints.js',
+      'zask/dist/plugins/testing.js',
+      'zask/package.json',
+    ])
+    for (const path of ['core/index.js', 'plugins/index.js', 'plugins/endpoints.js', 'plugins/testing.js']) {
+      expect(files).to.include(`dist/${path}`)
+    }
+  })
+
+  it('has a lockfile that names no registry', async () => {
+    const lines = (await lockfile).split('\n').filter((line) => /"resolved"|https?:/.test(line))
+    // Where packages ask for money is no place they come from.
+    expect(lines.filter((line) => !/^ +"url": /.test(line))).to.deep.equal([])
+  })
+})

@@ -1,0 +1,268 @@
+import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import type { Block, Page } from './pages.ts'
+import { repository, sourceCondition, Spawned } from './processes.ts'
+
+/*
+ * How the blocks of a page are run. Everything a reader could copy is a real file or a real command:
+ *
+ * - A `ts` or `js` block is a file, called as its fence (```ts app.ts) or its first line (`// app.ts`) says, and is
+ *   run: it must end with 0.
+ *   `with: previous` appends it to the block before it; `compile only` keeps it from being run;
+ *   `run: server` leaves it running to the end of the page, where Ctrl-C must end it with 0.
+ * - A `text` block right after it is its output, or the beginning of a server's.
+ * - A `console` block is a terminal: lines after `$ ` are commands, the rest is what they print; with
+ *   `run: server` the last one is left running.
+ * - Any other block whose fence names a file (```json setting.json) is one. The rest is not touched.
+ *
+ * `…` stands for any text within a line. Each port a page names is replaced by a free one, throughout the page.
+ */
+
+interface Program {
+  readonly name: string
+  readonly block: Block
+  text: string
+  output: string | undefined
+}
+
+type Step =
+  | { readonly kind: 'program'; readonly program: Program }
+  | { readonly kind: 'terminal'; readonly block: Block }
+
+/** The files and steps of one page in a folder of its own. */
+export class PageRun {
+  readonly page: Page
+  readonly folder: string
+  readonly #steps: Step[] = []
+  readonly #files = new Map<string, string>()
+  readonly #bin: string
+  #ports = new Map<string, string>()
+
+  constructor(page: Page, root: string) {
+    this.page = page
+    this.folder = join(root, page.path.replace(/[^\w.-]/g, '_'))
+    this.#bin = join(root, 'bin')
+    this.#plan()
+  }
+
+  /** Whether there is anything to run. */
+  get used(): boolean {
+    return this.#steps.length > 0
+  }
+
+  /** Writes the files. */
+  async prepare(): Promise<void> {
+    this.#ports = await freePorts(this.page.text)
+    await mkdir(this.folder, { recursive: true })
+    for (const [name, text] of this.#files) await this.#write(name, text)
+    for (const step of this.#steps) {
+      if (step.kind === 'program') await this.#write(step.program.name, step.program.text)
+    }
+  }
+
+  /** Runs all blocks in the order of the page; throws what a reader would have stumbled over. */
+  async run(): Promise<void> {
+    const servers: { spawned: Spawned; what: string }[] = []
+    try {
+      for (const step of this.#steps) {
+        const { block } = step.kind === 'program' ? step.program : step
+        const what = `${this.page.path}:${block.line}`
+        try {
+          const server =
+            step.kind === 'program' ? await this.#program(step.program) : await this.#terminal(block)
+          if (server !== undefined) servers.push({ spawned: server, what })
+        } catch (error) {
+          throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, {
+            cause: error,
+          })
+        }
+      }
+      for (let last = servers.pop(); last !== undefined; last = servers.pop())
+        await stop(last.spawned, last.what)
+    } finally {
+      for (const { spawned } of servers) spawned.signal('SIGKILL')
+    }
+  }
+
+  #plan(): void {
+    let last: Program | undefined
+    for (const block of this.page.blocks) {
+      const isProgram = block.language === 'ts' || block.language === 'js'
+      if (block.name !== undefined && !isProgram) this.#files.set(block.name, block.text)
+      else if (isProgram) {
+        if (block.marks.includes('with: previous') && last !== undefined) {
+          last.text += `\n${block.text}`
+          continue
+        }
+        const said = /^\/\/ ([\w./-]+\.[tj]s)\b/.exec(block.text)?.[1]
+        const name = block.name ?? said ?? `line-${block.line}.${block.language}`
+        last = { name, block, text: block.text, output: undefined }
+        this.#steps.push({ kind: 'program', program: last })
+      } else if (block.language === 'text' && block.follows && last !== undefined) last.output = block.text
+      else if (block.language === 'console') this.#steps.push({ kind: 'terminal', block })
+    }
+  }
+
+  async #program({ name, block, output }: Program): Promise<Spawned | undefined> {
+    if (block.marks.includes('compile only')) return undefined
+    const expected = output === undefined ? undefined : pattern(this.#mapped(output))
+    const spawned = new Spawned(process.execPath, [sourceCondition, name], { cwd: this.folder }, 20_000)
+    if (block.marks.includes('run: server')) {
+      await spawned.until((seen) => (expected === undefined ? true : expected.begins.test(seen)))
+      return spawned
+    }
+    const { code, signal, stdout, output: all } = await spawned.ended
+    if (code !== 0) throw new Error(`${name} ended with ${code ?? signal}, having said:\n${all}`)
+    if (expected !== undefined && !expected.all.test(stdout))
+      throw new Error(`${name} printed:\n${all}\nand the page shows:\n${output}`)
+    return undefined
+  }
+
+  async #terminal(block: Block): Promise<Spawned | undefined> {
+    const commands = commandsOf(this.#mapped(block.text))
+    let kept: Spawned | undefined
+    for (const [index, { command, output }] of commands.entries()) {
+      const spawned = this.#spawn(command)
+      const expected = pattern(output)
+      if (block.marks.includes('run: server') && index === commands.length - 1) {
+        await spawned.until((seen) => expected.begins.test(withoutBanner(seen)))
+        kept = spawned
+        continue
+      }
+      const { output: seen } = await spawned.ended
+      if (!expected.all.test(withoutBanner(seen)))
+        throw new Error(`${command} printed:\n${seen}\nand the page shows:\n${output}`)
+    }
+    return kept
+  }
+
+  #spawn(command: string): Spawned {
+    const inRepository = /^npm |docs\/examples\//.test(command)
+    // `npm start` would take the port that the page names; the example takes another one as its argument.
+    const port = this.#ports.get('4242')
+    const line =
+      command === 'npm start' && port !== undefined ? `npm start -- tcp://127.0.0.1:${port}` : command
+    return new Spawned('/bin/sh', ['-c', `exec ${line}`], {
+      cwd: inRepository ? repository : this.folder,
+      env: command.startsWith('npm ') ? {} : { PATH: `${this.#bin}:${process.env['PATH']}` },
+    })
+  }
+
+  #mapped(text: string): string {
+    let mapped = text
+    for (const [port, free] of this.#ports)
+      mapped = mapped.replaceAll(new RegExp(`:${port}\\b`, 'g'), `:${free}`)
+    return mapped
+  }
+
+  async #write(name: string, text: string): Promise<void> {
+    const path = join(this.folder, name)
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, this.#mapped(text))
+  }
+}
+
+/** A folder in which `import 'zask'` means this repository, and `node` and `npx zask` its sources. */
+export async function prepareRoot(root: string): Promise<void> {
+  const modules = join(root, 'node_modules')
+  await mkdir(modules, { recursive: true })
+  for (const name of await readdir(join(repository, 'node_modules'))) {
+    if (!name.startsWith('.')) await symlink(join(repository, 'node_modules', name), join(modules, name))
+  }
+  await symlink(repository, join(modules, 'zask'))
+  await writeFile(join(root, 'package.json'), '{ "type": "module" }\n')
+  const compilerOptions = {
+    rootDir: '/',
+    // Applications declare nothing for others.
+    declaration: false,
+    isolatedDeclarations: false,
+    declarationMap: false,
+    noUnusedLocals: false,
+    typeRoots: [join(repository, 'node_modules/@types')],
+  }
+  const config = {
+    extends: join(repository, 'tsconfig.json'),
+    compilerOptions,
+    include: ['**/*.ts'],
+    exclude: ['node_modules'],
+  }
+  await writeFile(join(root, 'tsconfig.json'), JSON.stringify(config))
+  await mkdir(join(root, 'bin'))
+  const node = `exec '${process.execPath}' ${sourceCondition}`
+  await executable(join(root, 'bin/node'), `${node} "$@"`)
+  await executable(
+    join(root, 'bin/npx'),
+    `case "$1" in
+zask) shift; ${node} '${repository}/plugins/cli/main.ts' "$@";;
+node) shift; ${node} "$@";;
+*) echo "npx: the tests know no $1" >&2; exit 127;;
+esac`,
+  )
+}
+
+async function executable(path: string, text: string): Promise<void> {
+  await writeFile(path, `#!/bin/sh\n${text}\n`)
+  await chmod(path, 0o755)
+}
+
+/** Ctrl-C. The shell that npm puts before a script dies of it by itself, after the script has ended. */
+async function stop(server: Spawned, what: string): Promise<void> {
+  const before = server.output
+  server.signal('SIGINT')
+  const { code, signal, output } = await server.ended
+  const viaNpm = signal === 'SIGINT' && /^\n?> /.test(before)
+  if ((code !== 0 && !viaNpm) || output !== before) {
+    throw new Error(`${what}: Ctrl-C ended the server with ${code ?? signal}, having said:\n${output}`)
+  }
+}
+
+function commandsOf(text: string): { command: string; output: string }[] {
+  const commands: { command: string; output: string }[] = []
+  for (const line of text.split('\n')) {
+    if (line.startsWith('$ ')) commands.push({ command: line.slice(2), output: '' })
+    else if (commands.length > 0) (commands.at(-1) as { output: string }).output += `${line}\n`
+  }
+  return commands
+}
+
+/** What npm says before it runs a script is nobody's output. */
+function withoutBanner(output: string): string {
+  return output.replace(/^(\n?> .*\n)+/, '')
+}
+
+function pattern(text: string): { all: RegExp; begins: RegExp } {
+  const lines = text
+    .trim()
+    .split('\n')
+    .map((line) => line.trimEnd().split('…').map(escaped).join('.*'))
+  const source = `^\\s*${lines.join('[ \\t]*\\n')}`
+  return { all: new RegExp(`${source}\\s*$`), begins: new RegExp(source) }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+}
+
+/** For each port of the page another one that is free now, below those that the system gives out by itself. */
+async function freePorts(text: string): Promise<Map<string, string>> {
+  const named = new Set(
+    [...text.matchAll(/tcp:\/\/[^\s'"`:]+:(\d{2,5})\b/g)].map((match) => match[1] as string),
+  )
+  const ports = new Map<string, string>()
+  for (const port of named) {
+    let free: number
+    do free = 20_000 + Math.floor(Math.random() * 12_000)
+    while ([...ports.values()].includes(String(free)) || !(await isFree(free)))
+    ports.set(port, String(free))
+  }
+  return ports
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+  })
+}
