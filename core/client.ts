@@ -22,8 +22,8 @@ export interface ClientOptions extends EndOptions {
 
 /** Calls that wait for an endpoint to come up; more than these are refused at once. */
 const maxWaiting = 10_000
-/** Unsent requests of a client that is being closed are dropped: nobody waits for their answers. */
-const lingerMs = 0
+/** Nobody waits for answers any more, but servers must hear that their calls were cancelled. */
+const lingerMs = 100
 /** How often an endpoint that has stopped beating is asked whether it is back. */
 const probeMs = 1_000
 

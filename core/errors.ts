@@ -89,8 +89,14 @@ export class ZaskError extends Error {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
-    if (typeof value !== 'object' || value === null || (value as Record<symbol, unknown>)[brand] !== true) return false
-    return this === ZaskError || Function.prototype[Symbol.hasInstance].call(this, value)
+    if (typeof value !== 'object' || value === null) return false
+    try {
+      if ((value as Record<symbol, unknown>)[brand] !== true) return false
+      return this === ZaskError || Function.prototype[Symbol.hasInstance].call(this, value)
+    } catch {
+      // A proxy whose traps throw: anything can be thrown, and is asked here first what it is.
+      return false
+    }
   }
 }
 

@@ -23,7 +23,7 @@ export interface EndOptions {
 
 export function wireOptions(options: EndOptions, lingerMs: number): WireOptions {
   const heartbeat = options.heartbeat === undefined ? { intervalMs: 5000 } : options.heartbeat
-  if (heartbeat !== null && (typeof heartbeat !== 'object' || !(heartbeat.intervalMs >= 10))) {
+  if (heartbeat !== null && !isInterval(heartbeat?.intervalMs)) {
     throw new ZaskError(
       'ZASK_OPTION_INVALID',
       `heartbeat is { intervalMs: 10 or more } or null for none, got ${JSON.stringify(heartbeat)}.`,
@@ -50,6 +50,10 @@ export function wireOptions(options: EndOptions, lingerMs: number): WireOptions 
   }
 }
 
+function isInterval(value: unknown): boolean {
+  return typeof value === 'number' && value >= 10 && value < 2 ** 31
+}
+
 /** A whole number of a range; `ZASK_OPTION_INVALID` names option, value and range. */
 export function wholeNumber(
   name: string,
@@ -58,7 +62,7 @@ export function wholeNumber(
   least: number,
   most: number,
 ): number {
-  const number = value ?? otherwise
+  const number = value === undefined ? otherwise : value
   if (Number.isInteger(number) && number >= least && number <= most) return number
   throw new ZaskError(
     'ZASK_OPTION_INVALID',
@@ -68,7 +72,7 @@ export function wholeNumber(
 
 /** Milliseconds, or Infinity for no limit. */
 export function milliseconds(name: string, value: number | undefined, otherwise: number): number {
-  const number = value ?? otherwise
+  const number = value === undefined ? otherwise : value
   if (typeof number === 'number' && number > 0) return number
   throw new ZaskError(
     'ZASK_OPTION_INVALID',

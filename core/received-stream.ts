@@ -40,7 +40,8 @@ export class ReceivedStream implements RemoteStream<unknown> {
   }
 
   next(): Promise<IteratorResult<unknown, undefined>> {
-    this.#channel.beforeRead()
+    // Of several steps asked for at once the first is read now, each other when the one before it was.
+    if (this.#waiters.length === 0) this.#channel.beforeRead()
     if (this.#next < this.#items.length) {
       const item = this.#take()
       return Promise.resolve({ done: false, value: item })
@@ -100,6 +101,7 @@ export class ReceivedStream implements RemoteStream<unknown> {
       return
     }
     this.#channel.read()
+    if (this.#waiters.length > 0) this.#channel.beforeRead()
     waiter.resolve({ done: false, value: item })
   }
 

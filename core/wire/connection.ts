@@ -98,7 +98,10 @@ export class Connection extends Multiplexer {
     return channel.openedAt <= this.#remote.sent
   }
 
+  /** Ends the open calls, the error being theirs, and tells a zask server that nobody waits for it any more. */
   async close(error: ZaskError): Promise<void> {
+    const remote = this.#remote
+    if (remote.isZask) for (const { id } of remote.channels.values()) remote.emit(id, '_zask_cancel', null)
     this.flush()
     this.#loseAll([...this.#remote.channels.values()], error)
     await this.socket.close()
