@@ -124,7 +124,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
 
   // the steps; closures are made only where something is waited for: most calls are done in one go
 
-  static #enter(call: ServedCall): void {
+  static #enter(this: void, call: ServedCall): void {
     call.#gate()
   }
 
