@@ -26,6 +26,8 @@ export interface ChannelOptions {
 const maxCredit = 10_000
 /** A flood of beats is answered at most so often. */
 const minBeatAnswerMs = 50
+/** Credit given to a plain peer in all, as long as its streams are fewer than a quarter of this. */
+const plainCredit = 800
 /**
  * Who was found silent is looked at once more after so long, at most: while the event loop was held up the beats
  * may have come and lie unread in the socket.
@@ -110,7 +112,10 @@ export class Channel extends TimerEntry {
 
   /** The reader is about to take an event: gives credit back in zerorpc-python's rhythm. */
   beforeRead(): void {
-    const { window } = this.#options
+    const { isZask, channels } = this.peer
+    // All streams of a plain connection together must stay below what its ROUTER holds before it drops (HWM 1000).
+    const share = isZask ? Infinity : Math.max(4, Math.floor(plainCredit / channels.size))
+    const window = Math.min(this.#options.window, share)
     if (this.#receives++ > 0 && this.#reserved < Math.floor(window / 2) && !this.closed) {
       const grant = window - this.#reserved
       this.#reserved += grant

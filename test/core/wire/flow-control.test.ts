@@ -196,3 +196,28 @@ describe('the heartbeat between zask peers', () => {
     expect(await Promise.all(answers)).to.deep.equal(['slept', 'slept'])
   })
 })
+
+describe('a client that reads many streams of one plain server', () => {
+  let world: World
+  beforeEach(() => {
+    world = new World()
+  })
+  afterEach(() => world.close())
+
+  it('grants less in all than what a ROUTER of that server holds before it drops', async () => {
+    const { router, endpoint } = await world.router()
+    const { client } = await world.client(endpoint)
+    const readers = Array.from({ length: 30 }, async () => {
+      for await (const item of client['countTo']!(2)) void item
+    })
+    await until('all requests', () => router.seen.length === 30)
+    const requests = [...router.seen]
+    for (const request of requests) await router.reply(request, 'STREAM', 1)
+    await until('a grant for each', () => router.seen.length === 60)
+    const granted = router.seen.slice(30).map(({ events }) => (events[0]?.args as number[])[0] as number)
+    expect(Math.min(...granted)).to.be.at.least(1)
+    expect(granted.reduce((sum, credit) => sum + credit, 0)).to.be.below(1000)
+    for (const request of requests) await router.reply(request, 'STREAM_DONE', null)
+    await Promise.all(readers)
+  })
+})
