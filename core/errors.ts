@@ -23,6 +23,7 @@ export const errorCodes = {
   ZASK_CONFIG_ENV_MISSING: 'ConfigError',
   ZASK_CONFIG_VALUE_INVALID: 'ConfigError',
   ZASK_CONFIG_PENDING: 'ConfigError',
+  ZASK_LOG_FILE_REFUSED: 'LogFileError',
   // life of a core
   ZASK_NO_CALL: 'NoCallError',
   ZASK_CORE_STOPPED: 'CoreStopped',
@@ -43,10 +44,25 @@ export const errorCodes = {
   ZASK_REMOTE: 'RemoteError',
   // wire
   ZASK_WIRE_MALFORMED: 'ProtocolError',
-  ZASK_WIRE_LIMIT: 'ProtocolError',
   ZASK_WIRE_TOO_LARGE: 'TypeError',
   ZASK_WIRE_NOT_ENCODABLE: 'TypeError',
   ZASK_WIRE_CREDIT: 'ProtocolError',
+  // services and their callers, by config
+  ZASK_ENDPOINTS_CONFIG_MISSING: 'MissingConfigException',
+  ZASK_ENDPOINTS_CLIENT_VERSION: 'ClientMissingVersionException',
+  ZASK_ENDPOINTS_SERVER_VERSION: 'NoVersionException',
+  ZASK_ENDPOINTS_SERVER_NAME: 'NoNameException',
+  ZASK_HEADERS_VERSION: 'VersionNotMatchException',
+  ZASK_HEADERS_KEY_UNKNOWN: 'NoSuchAccessKeyException',
+  ZASK_HEADERS_KEY_MISSING: 'MissingAccessKeyException',
+  // databases
+  ZASK_DATABASE_URI: 'ConfigError',
+  // What the original raises, by an assert.
+  ZASK_DATABASE_BIND: 'AssertionError',
+  ZASK_DATABASE_DRIVER_MISSING: 'DatabaseError',
+  ZASK_DATABASE_RELATION: 'DatabaseError',
+  ZASK_DATABASE_UNREACHABLE: 'DatabaseError',
+  ZASK_DATABASE_NO_SESSION: 'DatabaseError',
 } as const
 
 /** A code of zask itself. Plugins and applications use their own, spelt `ZASK_<AREA>_<WHAT>` or as they like. */

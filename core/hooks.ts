@@ -19,8 +19,8 @@ export interface Taps<A extends unknown[], R = unknown> {
 
 /** Who asks for an endpoint: a service about to bind (`'server'`) or a client about to connect. */
 export interface EndpointQuery {
-  /** The name a service bears or a client asked for. */
-  readonly service: string
+  /** The name a service bears or a client asked for; undefined: a service without a name is about to bind. */
+  readonly service: string | undefined
   readonly version?: string | undefined
   readonly role: 'server' | 'client'
 }

@@ -1,0 +1,116 @@
+import {
+  type Config,
+  type EndpointQuery,
+  type Plugin,
+  type ResolvedEndpoint,
+  ZaskError,
+} from '../core/index.ts'
+
+/**
+ * Where the versions of one service are: each version with its endpoint, or all of its endpoints. Other keys belong
+ * to other plugins.
+ */
+export interface ServiceEndpoints {
+  /** The version of a client that names none. */
+  readonly default?: string | null
+  readonly [version: string]: string | readonly string[] | boolean | null | undefined
+}
+
+/** `ZERORPC_<SERVICE>`, the name in upper case. Text is let through: plugins may own such keys, as log files do. */
+export interface EndpointsConfig {
+  [key: `ZERORPC_${string}`]: ServiceEndpoints | string
+}
+
+/**
+ * Finds a service by its name and version in the config: `core.start(new Users())` binds what
+ * `core.client('users')` connects to. Endpoints that are given outright pass it by.
+ *
+ * Config is read when a server binds and when a client is made. Errors bear the names and texts of the original:
+ * `ZASK_ENDPOINTS_CONFIG_MISSING` (MissingConfigException), `_CLIENT_VERSION` (ClientMissingVersionException),
+ * `_SERVER_VERSION` (NoVersionException), `_SERVER_NAME` (NoNameException).
+ */
+export function endpoints(): Plugin<{ config: EndpointsConfig }> {
+  return {
+    name: 'endpoints',
+    apply(core) {
+      const { config } = core
+      config.check('ZERORPC_*', (value, key) => (isOwned(config, key) ? undefined : expectation(value)))
+      core.hooks.resolveEndpoint.tap('endpoints', (query) => find(config, query))
+    },
+  }
+}
+
+function find(config: Config, query: EndpointQuery): ResolvedEndpoint {
+  const { service, role } = query
+  if (service === undefined) {
+    throw new ZaskError(
+      'ZASK_ENDPOINTS_SERVER_NAME',
+      "__service_name__ is needed for ZeroRPC server: give the class a `static service = 'name'`, or pass " +
+        '{ service } or { bind } to start.',
+    )
+  }
+  if (role === 'server' && query.version === undefined) {
+    throw new ZaskError(
+      'ZASK_ENDPOINTS_SERVER_VERSION',
+      `__version__ is needed for ZeroRPC server: give the class of '${service}' a \`static version = '1.0'\`, or ` +
+        'pass { version } or { bind } to start.',
+      { details: { service } },
+    )
+  }
+  const key = `ZERORPC_${service.toUpperCase()}`
+  const places = config.get(key)
+  if (!isObject(places)) throw missing(key)
+  const version = query.version ?? own(places, 'default')
+  if (typeof version !== 'string') {
+    throw new ZaskError(
+      'ZASK_ENDPOINTS_CLIENT_VERSION',
+      'Client missing version. You can set a default one or specify one when request.',
+      { details: { service, key } },
+    )
+  }
+  // `default` is a key beside the versions, so no version can be called that.
+  const found = version === 'default' ? undefined : endpointsOf(own(places, version))
+  if (found === undefined) throw missing(`${key}["${version}"]`)
+  return { version, endpoints: found }
+}
+
+/** The text is the original's, for those who look it up; it says what to add. */
+function missing(key: string): ZaskError {
+  return new ZaskError('ZASK_ENDPOINTS_CONFIG_MISSING', `Missing config '${key}' in your application.`, {
+    details: { key },
+  })
+}
+
+function endpointsOf(value: unknown): readonly string[] | undefined {
+  const list = typeof value === 'string' ? [value] : value
+  if (!Array.isArray(list) || list.length === 0) return undefined
+  return list.every((one) => typeof one === 'string' && one.includes('://')) ? list : undefined
+}
+
+/** What is wrong is said at the start, where it costs least: keys that look like versions must hold endpoints. */
+function expectation(value: unknown): string | undefined {
+  if (value === null) return undefined
+  if (!isObject(value)) return "an object such as { '1.0': 'tcp://127.0.0.1:4242', default: '1.0' }"
+  for (const [key, item] of Object.entries(value)) {
+    if (item === null || item === undefined) continue
+    if (/^v?\d/.test(key) && endpointsOf(item) === undefined) {
+      return `an object whose '${key}' is an endpoint or a list of them, as 'tcp://127.0.0.1:4242'`
+    }
+    if (key === 'default' && typeof item !== 'string') return "an object whose default is a version, as '1.0'"
+  }
+  return undefined
+}
+
+/** Whether a plugin brought a default for the key: then it is that plugin's, and no service. */
+function isOwned(config: Config, key: string): boolean {
+  return config.explain().some((entry) => entry.key === key && entry.owner !== undefined)
+}
+
+/** Names come from callers' code and may be anything: `toString` is no version. */
+function own(object: Readonly<Record<string, unknown>>, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
