@@ -7,6 +7,7 @@ import { Config } from './config.ts'
 import { describeThrown, ZaskError } from './errors.ts'
 import { type Hooks, HookSet } from './hooks.ts'
 import type { Kernel } from './kernel.ts'
+import { endpointsOf, list, locate } from './location.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { checkOptions, milliseconds } from './options.ts'
 import {
@@ -22,7 +23,7 @@ import { Server, type ServerOptions } from './server.ts'
 import { Service, type ServiceOptions } from './service.ts'
 import { ShutdownSignals } from './signals.ts'
 import { CoreStats, type StatsReport } from './stats.ts'
-import { WireCounters } from './wire/counters.ts'
+import { type SeenEvent, WireCounters } from './wire/counters.ts'
 import { TimerWheel } from './wire/timer-wheel.ts'
 
 export interface StartOptions extends ServerOptions, ServiceOptions {
@@ -151,6 +152,22 @@ class LiveCore {
     this.#log = log
   }
 
+  traceEvents(listener: ((seen: SeenEvent) => void) | undefined): void {
+    this.#counters.watcher =
+      listener &&
+      (({ direction, peer: key, name }) => {
+        const peer = key.includes('://') ? key : Buffer.from(key, 'latin1').toString('hex')
+        try {
+          listener({ direction, peer, name })
+        } catch (error) {
+          this.#log.error(
+            { err: error },
+            `a listener of traceEvents failed: ${describeThrown(error).message}`,
+          )
+        }
+      })
+  }
+
   get currentCall(): Call | undefined {
     return this.#storage.getStore()
   }
@@ -206,7 +223,7 @@ class LiveCore {
     checkOptions('client', options, clientOptionNames)
     this.#refuseStopped()
     await this.#configLoaded()
-    const found = await this.#locate(target, options)
+    const found = await locate(this.#hooks, target, options.version)
     this.#refuseStopped()
     const end: ClientEnd = new ClientEnd(this.#kernel, found.endpoints, { ...options, ...found.about }, () =>
       this.#clients.delete(end),
@@ -322,7 +339,7 @@ class LiveCore {
     const [binds, connects] = [list(options.bind), list(options.connect)]
     const wanted = new Map<string, Service[]>()
     for (const service of services) {
-      const own = binds.length > 0 || connects.length > 0 ? binds : await this.#endpointsOf(service)
+      const own = binds.length > 0 || connects.length > 0 ? binds : await endpointsOf(this.#hooks, service)
       for (const endpoint of own) wanted.set(endpoint, [...(wanted.get(endpoint) ?? []), service])
     }
     const bound: { endpoint: string; services: Service[] }[] = []
@@ -340,51 +357,6 @@ class LiveCore {
         version: service.version,
         endpoints: bound.filter((one) => one.services.includes(service)).map(({ endpoint }) => endpoint),
       })),
-    }
-  }
-
-  async #endpointsOf(service: Service): Promise<readonly string[]> {
-    const { name, version } = service
-    const found = await this.#hooks.resolveEndpoint.run({ service: name, version, role: 'server' })
-    if (found !== undefined && found.endpoints.length > 0) return found.endpoints
-    throw new ZaskError(
-      'ZASK_ENDPOINT_MISSING',
-      `Service ${service.displayName} has no endpoint. Pass one, start(service, { bind: 'tcp://127.0.0.1:4242' })` +
-        (name === undefined
-          ? ', or give the class a `static service` name that a plugin can look up.'
-          : `, or list a plugin that knows where '${name}' is.`),
-      { details: { service: service.displayName } },
-    )
-  }
-
-  async #locate(
-    target: string | readonly string[],
-    options: ClientOptions,
-  ): Promise<{ endpoints: readonly string[]; about: { service?: string; version?: string } }> {
-    const targets = list(target)
-    if (targets.length > 0 && targets.every((one) => one.includes('://')))
-      return { endpoints: targets, about: {} }
-    const [service, ...more] = targets
-    if (service === undefined || service === '' || more.length > 0) {
-      throw new ZaskError(
-        'ZASK_ENDPOINT_INVALID',
-        `A client is made of a service's name, an endpoint, or a list of endpoints, got ${JSON.stringify(target)}.`,
-      )
-    }
-    const { version } = options
-    const found = await this.#hooks.resolveEndpoint.run({ service, version, role: 'client' })
-    if (found === undefined || found.endpoints.length === 0) {
-      throw new ZaskError(
-        'ZASK_ENDPOINT_MISSING',
-        `Nothing knows where service '${service}' is. Pass an endpoint, client('tcp://127.0.0.1:4242'), or list a ` +
-          'plugin that knows it.',
-        { details: { service } },
-      )
-    }
-    const chosen = found.version ?? version
-    return {
-      endpoints: found.endpoints,
-      about: { service, ...(chosen === undefined ? {} : { version: chosen }) },
     }
   }
 
@@ -448,10 +420,6 @@ const startOptionNames: readonly (keyof StartOptions)[] = [
   'signals',
   'shutdownTimeoutMs',
 ]
-
-function list(value: string | readonly string[] | undefined): readonly string[] {
-  return value === undefined ? [] : typeof value === 'string' ? [value] : value
-}
 
 /** What is said of one service would be wrong of several. */
 function serviceOptions(options: StartOptions, count: number): ServiceOptions {

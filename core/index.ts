@@ -15,3 +15,4 @@ export type { AnyService, CallOptions, Client, Remote, RemoteStream, StreamCall 
 export type { ServerOptions } from './server.ts'
 export type { ServiceOptions } from './service.ts'
 export type { StatsReport } from './stats.ts'
+export type { SeenEvent } from './wire/counters.ts'

@@ -5,6 +5,7 @@ import type { Hooks } from './hooks.ts'
 import type { Logger } from './logger.ts'
 import { nearMiss } from './near-miss.ts'
 import type { StatsReport } from './stats.ts'
+import type { SeenEvent } from './wire/counters.ts'
 
 /**
  * What a plugin declares about itself: the properties it `adds` to every call, those it `needs` earlier plugins to
@@ -59,6 +60,8 @@ export interface PluginCore<S extends PluginShape = {}> {
   readonly log: Logger
   /** Replaces `log` for the core, its plugins and the calls to come. */
   setLogger(log: Logger): void
+  /** Sends each event of the wire to `listener` until it is replaced or undefined. Nobody pays while there is none. */
+  traceEvents(listener: ((seen: SeenEvent) => void) | undefined): void
   /** The current call; outside of one, an error `ZASK_NO_CALL`. */
   readonly call: CallOfShape<S>
   readonly currentCall: CallOfShape<S> | undefined

@@ -215,11 +215,13 @@ export function checkEndpoint(endpoint: string): void {
     ? 'it names no transport of tcp, ipc or inproc'
     : endpoint.startsWith('tcp://') && !/:(\d{1,5}|\*)$/.test(endpoint)
       ? 'it ends without a port'
-      : endpoint.startsWith('ipc://') && Buffer.byteLength(endpoint) > 6 + 100
-        ? 'its path is longer than the 100 bytes a socket file may have'
-        : endpoint === 'ipc://*'
-          ? 'a random socket file would lie in the working directory'
-          : undefined
+      : Number(/^tcp:.*:(\d+)$/.exec(endpoint)?.[1]) > 65_535
+        ? 'its port is above 65535'
+        : endpoint.startsWith('ipc://') && Buffer.byteLength(endpoint) > 6 + 100
+          ? 'its path is longer than the 100 bytes a socket file may have'
+          : endpoint === 'ipc://*'
+            ? 'a random socket file would lie in the working directory'
+            : undefined
   if (wrong === undefined) return
   throw new ZaskError(
     'ZASK_ENDPOINT_INVALID',

@@ -214,7 +214,7 @@ describe('a client that reads many streams of one plain server', () => {
     const requests = [...router.seen]
     for (const request of requests) await router.reply(request, 'STREAM', 1)
     await until('a grant for each', () => router.seen.length === 60)
-    const granted = router.seen.slice(30).map(({ events }) => (events[0]?.args as number[])[0] as number)
+    const granted = router.seen.slice(30).map(({ events }) => (events[0]!.args as number[])[0]!)
     expect(Math.min(...granted)).to.be.at.least(1)
     expect(granted.reduce((sum, credit) => sum + credit, 0)).to.be.below(1000)
     for (const request of requests) await router.reply(request, 'STREAM_DONE', null)
