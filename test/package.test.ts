@@ -1,9 +1,11 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { type Ended, repository, run, Spawned } from './support/processes.ts'
 
+const readme = readFileSync(join(repository, 'README.md'), 'utf8')
 const lockfile = readFile(join(repository, 'package-lock.json'), 'utf8')
 
 /** The scripts of the tests run on Node 24; `npm` and `node` below are those a user of that Node would have. */
@@ -77,21 +79,29 @@ console.log(JSON.stringify([...seen]))
 describe('the package', function () {
   this.timeout(180_000)
 
+  let scratch: string
   let folder: string
+  let installed: Ended
   let files: string[]
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'zask-package-'))
-    const packed = await npm(repository, 'pack', '--json', '--pack-destination', folder)
+    scratch = await mkdtemp(join(tmpdir(), 'zask-package-'))
+    folder = join(scratch, 'app')
+    await mkdir(folder)
+    const packed = await npm(repository, 'pack', '--json', '--pack-destination', scratch)
     const [report] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf('['))) as [
       { filename: string; files: { path: string }[] },
     ]
     files = report.files.map(({ path }) => path)
-    await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n')
-    await npm(folder, 'install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, report.filename))
+    // The very commands of the README, in an empty folder; the tarball stands for what a registry would give.
+    const commands = /`(npm init [^`]*npm install) zask`/.exec(readme)?.[1]
+    const install = `${commands} --prefer-offline '${join(scratch, report.filename)}'`
+    installed = await run('/bin/sh', ['-c', install], { cwd: folder })
+    if (commands === undefined || installed.code !== 0)
+      throw new Error(`${install} failed:\n${installed.output}`)
   })
 
-  after(() => rm(folder, { recursive: true, force: true }))
+  after(() => rm(scratch, { recursive: true, force: true }))
 
   const file = (name: string, text: string): Promise<void> => writeFile(join(folder, name), text)
   const node = (...args: string[]): Promise<Ended> => run(process.execPath, args, { cwd: folder })
@@ -136,11 +146,24 @@ describe('the package', function () {
   })
 
   it('installs no database driver and no test tool', async () => {
-    const installed = await readdir(join(folder, 'node_modules'))
-    expect(installed).to.include.members(['zask', 'zeromq', 'tapable', '@msgpack'])
+    const names = await readdir(join(folder, 'node_modules'))
+    expect(names).to.include.members(['zask', 'zeromq', 'tapable', '@msgpack'])
     for (const name of ['@mikro-orm', 'pg', 'better-sqlite3', 'mysql2', 'mocha', 'typescript']) {
-      expect(installed).to.not.include(name)
+      expect(names).to.not.include(name)
     }
+  })
+
+  it('runs the app of the README after the commands of the README, without a warning', async () => {
+    const app = /```ts app\.ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+    expect(app).to.include(':4242')
+    await file('app.ts', app.replace(':4242', ':*'))
+    const { code, stderr } = await serving('app.ts', async (said) => {
+      const endpoint = said.replace('greeter is at ', '')
+      const called = await run('npx', ['zask', 'call', endpoint, 'hello', 'World'], { cwd: folder })
+      expect([called.stdout, called.stderr]).to.deep.equal(['Hello, World!\n', ''])
+    })
+    expect([code, stderr]).to.deep.equal([0, ''])
+    expect(installed.stderr).to.not.match(/EBADENGINE|allow-scripts|deprecated/)
   })
 
   it('runs a service in plain JavaScript that its own command line can call', async () => {
