@@ -1,0 +1,283 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection, EntityManager, MikroORM, Options, TransactionEventArgs } from '@mikro-orm/core'
+import { ZaskError } from '../../core/index.ts'
+import { connectionOptions, isBusy, isUnavailable } from './connection-options.ts'
+import { shownAddress } from './database-uri.ts'
+import { type DatabaseTable, type DriverModule, loadDriver } from './driver.ts'
+import { enclosingTransaction, remembering } from './nested-transactions.ts'
+import type { Session } from './session.ts'
+import type { BindSettings } from './settings.ts'
+import { createSqlLog, type SqlLogOptions } from './sql-log.ts'
+
+/** What a bind asks of the plugin. */
+export interface BindHost extends Omit<SqlLogOptions, 'bind'> {
+  readonly root: string
+  /** Options of MikroORM for all binds. */
+  readonly orm: Partial<Options>
+  readonly queryTimeoutMs: number | null
+  readonly idleTransactionMs: number | null
+  /** The session that the running code belongs to. */
+  current(): Session | undefined
+  /** Looks at the entities that were found; throws for those that cannot be served. */
+  discovered(
+    bind: string,
+    entities: Iterable<{ readonly class: object; readonly pivotTable?: boolean }>,
+  ): void
+}
+
+/** What came of asking a database whether it is there. */
+export type Ping =
+  | { readonly ok: true; readonly ms: number }
+  | { readonly ok: false; readonly ms: number; readonly error: unknown }
+
+/** What is found in a database, whoever made it. */
+export interface ReflectedTable {
+  readonly name: string
+  readonly columns: readonly {
+    readonly name: string
+    /** As the database calls it: `varchar(80)`. */
+    readonly type: string
+    readonly nullable: boolean
+    readonly primary: boolean
+  }[]
+}
+
+/** How long a statement waits for another process that has locked the SQLite file, as SQLite itself would. */
+const busyTimeoutMs = 5_000
+
+/** One database: its ORM, and what is done with it outside of sessions. */
+export class Bind {
+  readonly settings: BindSettings
+  readonly orm: MikroORM
+  readonly #driver: DriverModule
+  readonly #cancels: boolean
+
+  private constructor(settings: BindSettings, orm: MikroORM, driver: DriverModule) {
+    this.settings = settings
+    this.orm = orm
+    this.#driver = driver
+    this.#cancels = settings.address.dialect !== 'sqlite'
+  }
+
+  /** Makes the ORM; connects to nothing. `id` makes the names of MikroORM's contexts unique in the process. */
+  static async open(
+    settings: BindSettings,
+    entities: readonly object[],
+    host: BindHost,
+    id: string,
+  ): Promise<Bind> {
+    const { name, address } = settings
+    const driver = await loadDriver(address.dialect)
+    const orm = await driver.MikroORM.init(ormOptions(settings, entities, host, id))
+    const bind = new Bind(settings, orm, driver)
+    const { connection, replicas } = orm.driver as unknown as {
+      connection: Connection
+      replicas: Connection[]
+    }
+    for (const one of [connection, ...replicas]) watchQueries(one, name, host)
+    return bind
+  }
+
+  /** The entity manager of a session. */
+  fork(session: Session): EntityManager {
+    const made = this.orm.em.fork({
+      disableContextResolution: true,
+      // Within `transactional` it must be that of the transaction.
+      useContext: true,
+      signal: session.signal,
+      ...(this.#cancels && { inflightQueryAbortStrategy: 'cancel query' as const }),
+      // Nested forks inherit it, so that each query and transaction finds its session. A function is not copied.
+      loggerContext: { session: () => session },
+    })
+    return remembering(made)
+  }
+
+  /**
+   * Waits until the database answers, at most `withinMs`.
+   *
+   * @throws ZaskError `ZASK_DATABASE_UNREACHABLE`, without the password.
+   */
+  async connect(withinMs: number): Promise<void> {
+    const startedAt = performance.now()
+    for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
+      const ping = await this.ping()
+      if (ping.ok) break
+      const spentMs = performance.now() - startedAt
+      if (!isUnavailable(ping.error) || spentMs + pauseMs > withinMs)
+        throw this.#unreachable(ping.error, spentMs)
+      await sleep(pauseMs)
+    }
+    const { dialect, dbName } = this.settings.address
+    // Readers and a writer in other processes then do not lock each other out. A read-only file stays what it is.
+    if (dialect === 'sqlite' && dbName !== ':memory:') {
+      await this.orm.em
+        .getConnection()
+        .execute('pragma journal_mode = wal')
+        .catch(() => undefined)
+    }
+  }
+
+  async ping(): Promise<Ping> {
+    const startedAt = performance.now()
+    try {
+      await this.orm.em.getConnection('write').execute('select 1')
+      return { ok: true, ms: performance.now() - startedAt }
+    } catch (error) {
+      return { ok: false, ms: performance.now() - startedAt, error }
+    }
+  }
+
+  /** Makes the tables that are missing, as `create_all` does, and the database, where the server has none. */
+  async createAll(): Promise<void> {
+    await this.orm.schema.ensureDatabase()
+    const options = this.orm.config.get('schemaGenerator') as { skipTables?: (string | RegExp)[] }
+    const skipped = options.skipTables
+    try {
+      options.skipTables = [...(skipped ?? []), ...(await this.reflect()).map(({ name }) => name)]
+      const sql = await this.orm.schema.getCreateSchemaSQL()
+      if (sql.trim() !== '') await this.orm.schema.execute(sql)
+    } finally {
+      if (skipped === undefined) delete options.skipTables
+      else options.skipTables = skipped
+    }
+  }
+
+  /** Drops the tables of this bind's entities and no others. */
+  async dropAll(): Promise<void> {
+    await this.orm.schema.drop()
+  }
+
+  async reflect(): Promise<ReflectedTable[]> {
+    const connection = this.orm.em.getConnection()
+    const found = await this.#driver.DatabaseSchema.create(
+      connection,
+      this.orm.em.getPlatform(),
+      this.orm.config,
+    )
+    return found.getTables().map(describeTable)
+  }
+
+  close(): Promise<void> {
+    return this.orm.close()
+  }
+
+  #unreachable(cause: unknown, spentMs: number): ZaskError {
+    const { name, key, address } = this.settings
+    return new ZaskError(
+      'ZASK_DATABASE_UNREACHABLE',
+      `The database of bind ${name}, ${shownAddress(address)}, did not let us in within ` +
+        `${(spentMs / 1000).toFixed(1)} s: ${reason(cause)}. Start it, or correct ${key}.`,
+      { cause, retryable: true, details: { bind: name } },
+    )
+  }
+}
+
+function ormOptions(
+  settings: BindSettings,
+  entities: readonly object[],
+  host: BindHost,
+  id: string,
+): Partial<Options> {
+  const { name, orm } = settings
+  const folder = (of: string): string => (name === 'default' ? of : `${of}/${name}`)
+  const own = { ...host.orm, ...orm }
+  const sessionOf = (args: TransactionEventArgs): Session | undefined =>
+    sessionIn(args.em.getLoggerContext({ disableContextResolution: true })) ?? host.current()
+  const transactions = {
+    beforeTransactionStart: (args: TransactionEventArgs) => sessionOf(args)?.beforeBegin(),
+    afterTransactionStart: (args: TransactionEventArgs) => sessionOf(args)?.began(args.transaction, args.em),
+    afterTransactionCommit: (args: TransactionEventArgs) => sessionOf(args)?.ended(args.transaction),
+    afterTransactionRollback: (args: TransactionEventArgs) => sessionOf(args)?.ended(args.transaction),
+  }
+  return {
+    baseDir: host.root,
+    // A service should not make databases by starting; createAll does.
+    ensureDatabase: false,
+    // Not 'auto': outside of a transaction a query would commit, half done, what the method has not flushed.
+    flushMode: 'commit',
+    ...own,
+    ...connectionOptions(settings, own, host),
+    migrations: { path: folder('migrations'), ...own.migrations },
+    seeder: { path: folder('seeders'), ...own.seeder },
+    schemaGenerator: { ...own.schemaGenerator },
+    entities: entities as Options['entities'] as never,
+    subscribers: [transactions, ...(own.subscribers ?? [])],
+    contextName: `${name}#${id}`,
+    context: (contextName) => enclosingTransaction(contextName) ?? host.current()?.context(name),
+    loggerFactory: () => createSqlLog({ bind: name, enabled: host.enabled, log: host.log }),
+    discovery: {
+      warnWhenNoEntities: false,
+      ...own.discovery,
+      async afterDiscovered(storage, platform) {
+        host.discovered(name, [...storage.getAll().values()])
+        await own.discovery?.afterDiscovered?.(storage, platform)
+      },
+    },
+  }
+}
+
+/** What MikroORM runs each statement with, on connections of SQL drivers. */
+interface Watched {
+  executeQuery(
+    sql: string,
+    run: () => Promise<unknown>,
+    context?: { readonly session?: unknown },
+  ): Promise<unknown>
+}
+
+/**
+ * Counts the statements of a connection for the session they belong to. MikroORM's own log of them knows whole
+ * milliseconds only, and is not asked where it is off.
+ */
+function watchQueries(connection: Connection, bind: string, host: BindHost): void {
+  const watched = connection as unknown as Watched
+  const execute = watched.executeQuery.bind(watched)
+  watched.executeQuery = async (sql, run, context) => {
+    const session = sessionIn(context) ?? host.current()
+    const startedAt = performance.now()
+    let failed = true
+    try {
+      const result = await execute(sql, () => patiently(run, session?.signal), context)
+      failed = false
+      return result
+    } finally {
+      session?.queried(bind, sql, performance.now() - startedAt, failed)
+    }
+  }
+}
+
+/** Tries again while another process has the SQLite file locked; SQLite's own way is to block the event loop. */
+async function patiently(run: () => Promise<unknown>, signal: AbortSignal | undefined): Promise<unknown> {
+  const startedAt = performance.now()
+  for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+    try {
+      return await run()
+    } catch (error) {
+      if (!isBusy(error) || performance.now() - startedAt > busyTimeoutMs) throw error
+      await sleep(pauseMs, undefined, { ...(signal && { signal }) })
+    }
+  }
+}
+
+function sessionIn(context: { readonly session?: unknown } | undefined): Session | undefined {
+  const session = context?.session
+  return typeof session === 'function' ? (session as () => Session)() : undefined
+}
+
+function describeTable(table: DatabaseTable): ReflectedTable {
+  return {
+    name: table.name,
+    columns: table.getColumns().map(({ name, type, nullable, primary }) => ({
+      name,
+      type,
+      nullable: nullable === true,
+      primary: primary === true,
+    })),
+  }
+}
+
+/** `AggregateError`, which is what a refused `localhost` gives, has an empty message. */
+function reason(error: unknown): string {
+  const { message, code, errors } = error as { message?: string; code?: string; errors?: readonly Error[] }
+  return message || errors?.[0]?.message || code || 'no reason was given'
+}
