@@ -56,7 +56,7 @@ export class Bind {
     this.settings = settings
     this.orm = orm
     this.#driver = driver
-    this.#cancels = settings.address.dialect !== 'sqlite'
+    this.#cancels = ['mysql', 'mariadb'].includes(settings.address.dialect)
   }
 
   /** Makes the ORM; connects to nothing. `id` makes the names of MikroORM's contexts unique in the process. */
@@ -74,7 +74,7 @@ export class Bind {
       connection: Connection
       replicas: Connection[]
     }
-    for (const one of [connection, ...replicas]) watchQueries(one, name, host)
+    for (const one of [connection, ...replicas]) watchQueries(one, name, bind.#cancels, host)
     return bind
   }
 
@@ -84,8 +84,7 @@ export class Bind {
       disableContextResolution: true,
       // Within `transactional` it must be that of the transaction.
       useContext: true,
-      signal: session.signal,
-      ...(this.#cancels && { inflightQueryAbortStrategy: 'cancel query' as const }),
+      ...abortOf(session, this.#cancels),
       // Nested forks inherit it, so that each query and transaction finds its session. A function is not copied.
       loggerContext: { session: () => session },
     })
@@ -216,34 +215,66 @@ function ormOptions(
   }
 }
 
-/** What MikroORM runs each statement with, on connections of SQL drivers. */
+/** What MikroORM runs statements with, on connections of SQL drivers. */
 interface Watched {
-  executeQuery(
-    sql: string,
-    run: () => Promise<unknown>,
-    context?: { readonly session?: unknown },
+  execute(
+    sql: unknown,
+    params?: unknown,
+    method?: unknown,
+    transaction?: unknown,
+    context?: QueryContext,
   ): Promise<unknown>
+  executeQuery(sql: string, run: () => Promise<unknown>, context?: QueryContext): Promise<unknown>
+}
+
+/** What MikroORM passes down with a statement: for its logger, and how to abort it. */
+interface QueryContext {
+  readonly session?: unknown
+  readonly signal?: AbortSignal
 }
 
 /**
- * Counts the statements of a connection for the session they belong to. MikroORM's own log of them knows whole
- * milliseconds only, and is not asked where it is off.
+ * Counts the statements of a connection for the session they belong to, and ends those that were given to the
+ * connection itself, `em.getConnection().execute(sql)`, with the session, too. MikroORM's own log of statements knows
+ * whole milliseconds only, and is not asked where it is off.
  */
-function watchQueries(connection: Connection, bind: string, host: BindHost): void {
+function watchQueries(connection: Connection, bind: string, cancels: boolean, host: BindHost): void {
   const watched = connection as unknown as Watched
-  const execute = watched.executeQuery.bind(watched)
+  const execute = watched.execute.bind(watched)
+  const executeQuery = watched.executeQuery.bind(watched)
+  watched.execute = (sql, params, method, transaction, context) => {
+    const session = context?.session === undefined ? host.current() : undefined
+    return execute(
+      sql,
+      params,
+      method,
+      transaction,
+      session ? { ...abortOf(session, cancels), session: () => session, ...context } : context,
+    )
+  }
   watched.executeQuery = async (sql, run, context) => {
     const session = sessionIn(context) ?? host.current()
     const startedAt = performance.now()
     let failed = true
     try {
-      const result = await execute(sql, () => patiently(run, session?.signal), context)
+      const result = await executeQuery(sql, () => patiently(run, session?.signal), context)
       failed = false
       return result
     } finally {
       session?.queried(bind, sql, performance.now() - startedAt, failed)
     }
   }
+}
+
+/**
+ * Kysely tells MySQL of an abort. PostgreSQL is told by the guard of its pool: Kysely's way may hit the next query on
+ * the connection. On SQLite a statement that runs cannot be stopped.
+ */
+function abortOf(
+  session: Session,
+  cancels: boolean,
+): { signal: AbortSignal; inflightQueryAbortStrategy?: 'cancel query' } {
+  return { signal: session.signal, ...(cancels && { inflightQueryAbortStrategy: 'cancel query' }) }
 }
 
 /** Tries again while another process has the SQLite file locked; SQLite's own way is to block the event loop. */

@@ -1,5 +1,6 @@
 /** What is used of a client of `pg`. */
 export interface PooledClient {
+  readonly processID?: number
   release(destroy?: Error | boolean): void
   query(...args: unknown[]): unknown
   once(event: 'end', listener: () => void): unknown
@@ -8,20 +9,29 @@ export interface PooledClient {
 
 /** What is used of a pool of `pg`. */
 export interface ClientPool {
+  readonly Client: new (options: object) => ControlClient
+  readonly options: { readonly password?: unknown }
   connect(callback?: unknown): Promise<PooledClient> | undefined
+}
+
+interface ControlClient {
+  connect(): Promise<unknown>
+  query(sql: string, values: readonly unknown[]): Promise<unknown>
+  end(): Promise<void>
+  on(event: 'error', listener: () => void): unknown
 }
 
 /** Who holds connections: the session of a call. */
 export interface ConnectionHolder {
-  /** What this holder waited for is of no use any more. */
-  readonly aborted: boolean
+  /** Aborted when what this holder waits for is of no use any more. */
+  readonly signal: AbortSignal
   holds(client: PooledClient): void
   returned(client: PooledClient): void
 }
 
 /**
- * Makes a pool of `pg` survive what happens to its connections. MikroORM calls this for each pool it makes
- * (`driverOptions.onPoolCreated`).
+ * Makes a pool of `pg` survive what happens to its connections, and to those who hold them. MikroORM calls this for
+ * each pool it makes (`driverOptions.onPoolCreated`).
  *
  * Kysely never releases a connection that dies within a transaction (kysely#1990): after one crash of the server
  * the pool is used up, and every call hangs for ever. So a connection that ends while it is held is given back here,
@@ -34,39 +44,105 @@ export function guardPool(pool: ClientPool, holder: () => ConnectionHolder | und
   pool.connect = (callback?: unknown): Promise<PooledClient> | undefined => {
     if (callback !== undefined) return connect(callback)
     const owner = holder()
-    return connect()?.then((client) => guarded(client, owner))
+    return connect()?.then((client) => new HeldClient(pool, client, owner).client)
   }
 }
 
-function guarded(client: PooledClient, owner: ConnectionHolder | undefined): PooledClient {
+/** Statements that end quickly and must not be cut: whether they took effect could not be told. */
+const transactionControl = /^\s*(begin|start|commit|rollback|savepoint|release)\b/i
+
+/** A connection from when it is handed out to when it is given back. */
+class HeldClient {
+  readonly client: PooledClient
+  readonly #pool: ClientPool
+  readonly #owner: ConnectionHolder | undefined
   // `pg` makes a new `release` each time a client is handed out, but `query` is the prototype's.
-  const release = client.release.bind(client)
-  let released = false
-  let broken = false
-  const onEnd = (): void => client.release(true)
-  client.release = (destroy) => {
-    if (released) return
-    released = true
-    client.removeListener('end', onEnd)
+  readonly #release: PooledClient['release']
+  readonly #query: PooledClient['query']
+  #running = 0
+  #cancelling: Promise<void> | undefined
+  #released = false
+  #broken = false
+
+  constructor(pool: ClientPool, client: PooledClient, owner: ConnectionHolder | undefined) {
+    this.client = client
+    this.#pool = pool
+    this.#owner = owner
+    this.#release = client.release.bind(client)
+    this.#query = client.query.bind(client)
+    client.release = this.#giveBack
+    client.query = (...args) => this.#run(args)
+    client.once('end', this.#onEnd)
+    owner?.signal.addEventListener('abort', this.#onAbort)
+    owner?.holds(client)
+  }
+
+  readonly #onEnd = (): void => this.#giveBack(true)
+
+  readonly #giveBack = (destroy?: Error | boolean): void => {
+    if (this.#released) return
+    this.#released = true
+    const { client } = this
+    client.removeListener('end', this.#onEnd)
+    this.#owner?.signal.removeEventListener('abort', this.#onAbort)
     Reflect.deleteProperty(client, 'query')
-    owner?.returned(client)
-    release(destroy ?? broken)
+    const release = (): void => {
+      this.#owner?.returned(client)
+      this.#release(destroy ?? this.#broken)
+    }
+    // A cancellation that is on its way would hit the query of the next holder.
+    if (this.#cancelling === undefined || destroy !== undefined) release()
+    else void this.#cancelling.then(release)
   }
-  client.once('end', onEnd)
-  const query = client.query.bind(client)
-  client.query = (...args) => {
-    const result = query(...args)
-    // A cursor is no promise; what it does is its reader's to see.
-    if (!(result instanceof Promise)) return result
-    return result.catch((error: unknown) => {
+
+  #run(args: unknown[]): unknown {
+    const [sql] = args
+    if (this.#cancelling !== undefined) return this.#cancelling.then(() => this.#query(...args))
+    // A cursor is no text; what it does is its reader's to see.
+    if (typeof sql !== 'string') return this.#query(...args)
+    const cancellable = !transactionControl.test(sql)
+    if (cancellable) this.#running++
+    return this.#watch(this.#query(...args) as Promise<unknown>, cancellable)
+  }
+
+  async #watch(query: Promise<unknown>, cancellable: boolean): Promise<unknown> {
+    try {
+      return await query
+    } catch (error) {
       // The answer to a query that was given up may still come, and be taken for that of the next one.
-      if (error instanceof Error && error.message === 'Query read timeout') broken = true
-      // Cancelled because its caller is gone: Kysely, which nobody waits for, would print the error to the console.
-      if (owner?.aborted === true && (error as { code?: unknown }).code === '57014')
-        return { rows: [], rowCount: 0 }
+      if (error instanceof Error && error.message === 'Query read timeout') this.#broken = true
+      // Cancelled from here: whoever waited has been told by the signal, and Kysely would print it to the console.
+      const cancelled = cancellable && this.#owner?.signal.aborted === true
+      if (cancelled && (error as { code?: unknown }).code === '57014') return { rows: [], rowCount: 0 }
       throw error
-    })
+    } finally {
+      if (cancellable) this.#running--
+    }
   }
-  owner?.holds(client)
-  return client
+
+  readonly #onAbort = (): void => {
+    if (this.#running === 0 || this.#cancelling !== undefined) return
+    this.#cancelling = this.#cancel().then(
+      () => void (this.#cancelling = undefined),
+      // The server cannot be told: the query goes on there, but not with a connection that somebody gets.
+      () => {
+        this.#cancelling = undefined
+        this.#broken = true
+      },
+    )
+  }
+
+  /** On a connection of its own: those of the pool may all be waiting for what is to be cancelled. */
+  async #cancel(): Promise<void> {
+    const { Client, options } = this.#pool
+    // Not enumerable in the options of a pool, so that it is not printed.
+    const control = new Client({ ...options, password: options.password })
+    control.on('error', () => undefined)
+    try {
+      await control.connect()
+      if (this.#running > 0) await control.query('select pg_cancel_backend($1)', [this.client.processID])
+    } finally {
+      await control.end().catch(() => undefined)
+    }
+  }
 }

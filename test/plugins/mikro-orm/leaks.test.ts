@@ -1,0 +1,121 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { defineEntity, p } from '@mikro-orm/core'
+import { expect } from 'chai'
+import { createCore, createLogger } from 'zask'
+import { mikroOrm } from 'zask/plugins/mikro-orm'
+import { testCore } from 'zask/testing'
+import { pause } from '../../support/cores.ts'
+import { PostgresServer } from '../../support/postgres.ts'
+
+const Entry = defineEntity({
+  name: 'Entry',
+  properties: { id: p.integer().primary(), text: p.string(), kept: p.boolean() },
+})
+
+/** A run before a release makes 20,000. */
+const calls = Number(process.env['TEST_DATABASE_CALLS'] ?? 4_000)
+
+/** Calls at the same time; the pool has fewer connections. */
+const callers = 16
+
+function heapAfterCollection(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  for (let i = 0; i < 3; i++) collect()
+  return process.memoryUsage().heapUsed
+}
+
+describe('thousands of calls with a database', function () {
+  this.timeout(120_000)
+
+  let server: PostgresServer
+  before(async () => {
+    server = await PostgresServer.start()
+  })
+  after(async () => {
+    await server.stop()
+  })
+
+  it('leave no connection in use, no row of a transaction that was not committed, and no memory', async () => {
+    const db = mikroOrm({ entities: [Entry] })
+    await using core = createCore({ plugins: [db], config: { DEBUG: false } })
+    core.setLogger(createLogger({ write: () => undefined }))
+    core.config.fromObject({
+      DATABASE_URI: server.database(`zask_leaks_${process.pid}`),
+      DATABASE_POOL_SIZE: 8,
+    })
+    await db.createAll()
+    const write = async (text: string, kept: boolean): Promise<void> => {
+      db.em.create(Entry, { text, kept })
+      await db.em.flush()
+    }
+    const service = {
+      write: (text: string) => write(text, true),
+      async throw(text: string) {
+        await db.em.begin()
+        await write(text, false)
+        throw new Error('on purpose')
+      },
+      async forget(text: string) {
+        await db.em.begin()
+        await write(text, false)
+      },
+      async slow() {
+        await db.em.transactional(async (em) => {
+          em.create(Entry, { text: 'slow', kept: false })
+          await em.flush()
+          await em.getConnection().execute('select pg_sleep(30)', [], 'all', em.getTransactionContext())
+        })
+      },
+    }
+    const { client } = await testCore({ services: [service], core, client: { timeoutMs: 30_000 } })
+    const outcomes = { answered: 0, failed: 0 }
+    /** Of ten: one cancelled, three thrown, one with a forgotten transaction. */
+    const one = async (i: number): Promise<unknown> => {
+      const kind = i % 10
+      if (kind === 0) return client.$with({ signal: AbortSignal.timeout(20) }).slow()
+      if (kind <= 3) return client.throw(`thrown ${i}`)
+      if (kind === 4) return client.forget(`forgotten ${i}`)
+      return client.write(`written ${i}`)
+    }
+    const run = async (from: number, to: number): Promise<void> => {
+      let next = from
+      const caller = async (): Promise<void> => {
+        for (let i = next++; i < to; i = next++) {
+          await one(i).then(
+            () => outcomes.answered++,
+            () => outcomes.failed++,
+          )
+        }
+      }
+      await Promise.all(Array.from({ length: callers }, caller))
+    }
+    const pool = (await db.orm().em.getConnection().getNativeClient()) as {
+      totalCount: number
+      idleCount: number
+    }
+
+    await run(0, calls / 4)
+    const before = heapAfterCollection()
+    await run(calls / 4, calls)
+    while (pool.totalCount - pool.idleCount > 0) await pause(5)
+    const grownMiB = (heapAfterCollection() - before) / 2 ** 20
+
+    expect(outcomes).to.deep.equal({ answered: calls * 0.6, failed: calls * 0.4 })
+    expect(pool.totalCount).to.be.at.most(8)
+    const open = await db
+      .orm()
+      .em.getConnection()
+      .execute(
+        `select state, query from pg_stat_activity where datname = current_database() and state <> 'idle'
+         and pid <> pg_backend_pid()`,
+      )
+    expect(open).to.deep.equal([])
+    await db.run(async () => {
+      expect(await db.query(Entry).filterBy({ kept: false }).count()).to.equal(0)
+      expect(await db.query(Entry).filterBy({ kept: true }).count()).to.equal(calls / 2)
+    })
+    expect(grownMiB).to.be.lessThan(4)
+  })
+})
