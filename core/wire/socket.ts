@@ -36,6 +36,7 @@ export class WireSocket {
   readonly #listener: SocketListener
   readonly #ipcPaths: string[] = []
   #closed = false
+  #watched = false
   #connectedTo: string | undefined
   #revival: NodeJS.Timeout | undefined
   #reading: Promise<void> | undefined
@@ -58,14 +59,12 @@ export class WireSocket {
     if (kind === 'router') {
       this.#socket = new zmq.Router({ ...common, mandatory: true, backlog: 1024 })
     } else {
-      const dealer = new zmq.Dealer({
+      this.#socket = new zmq.Dealer({
         ...common,
         immediate: true,
         reconnectInterval: 100,
         reconnectMaxInterval: 5000,
       })
-      this.#socket = dealer
-      this.#watch(dealer)
     }
   }
 
@@ -79,7 +78,7 @@ export class WireSocket {
     const ipcPath =
       endpoint.startsWith('ipc://') && !endpoint.startsWith('ipc://@') ? endpoint.slice(6) : undefined
     if (ipcPath !== undefined) await releaseStalePath(ipcPath, endpoint)
-    if (endpoint.includes('[')) this.#socket.ipv6 = true
+    this.#prepare(endpoint)
     // A socket that was just closed holds its port for a moment longer: closing is done by another thread.
     for (let attempt = 1; ; attempt++) {
       try {
@@ -99,7 +98,7 @@ export class WireSocket {
 
   connect(endpoint: string): void {
     checkEndpoint(endpoint)
-    if (endpoint.includes('[')) this.#socket.ipv6 = true
+    this.#prepare(endpoint)
     try {
       this.#socket.connect(endpoint)
     } catch (error) {
@@ -136,6 +135,15 @@ export class WireSocket {
     await this.#reading
     // libzmq leaves the file of an ipc endpoint behind.
     for (const path of this.#ipcPaths) await unlink(path).catch(() => undefined)
+  }
+
+  #prepare(endpoint: string): void {
+    if (endpoint.includes('[')) this.#socket.ipv6 = true
+    // There are no monitor events for inproc; and a monitored socket whose inproc address nobody ever binds keeps
+    // libzmq, and so the process, from ending.
+    if (this.#watched || endpoint.startsWith('inproc://')) return
+    this.#watched = true
+    if (this.#socket instanceof zmq.Dealer) this.#watch(this.#socket)
   }
 
   #watch(dealer: zmq.Dealer): void {

@@ -476,6 +476,15 @@ describe('a script that makes a client, calls and closes', () => {
     const left = (child.said[1] ?? {})['left'] as string[]
     expect(left.filter((one) => one !== 'PipeWrap')).deep.equal([])
   })
+
+  for (const endpoint of ['inproc://nobody', 'tcp://127.0.0.1:9', 'ipc:///tmp/zask-nobody.sock']) {
+    it(`exits by itself although nobody answers at ${endpoint}`, async () => {
+      const child = new Child('calling-child.ts', { endpoint, nobody: true })
+      expect(await child.exited).deep.equal({ code: 0, signal: null })
+      expect(child.errors).equal('')
+      expect(child.said[0]?.['answer']).oneOf(['Unreachable', 'TimeoutExpired'])
+    })
+  }
 })
 
 describe('ten thousand calls, one third of them failing', () => {
