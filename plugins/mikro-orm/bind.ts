@@ -203,7 +203,7 @@ function ormOptions(
     subscribers: [transactions, ...(own.subscribers ?? [])],
     contextName: `${name}#${id}`,
     context: (contextName) => enclosingTransaction(contextName) ?? host.current()?.context(name),
-    loggerFactory: () => createSqlLog({ bind: name, enabled: host.enabled, log: host.log }),
+    loggerFactory: () => createSqlLog({ ...host, bind: name }),
     discovery: {
       warnWhenNoEntities: false,
       ...own.discovery,

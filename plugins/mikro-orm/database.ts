@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import type { EntityManager, EntityName, MikroORM } from '@mikro-orm/core'
-import { type Call, type PluginCore, ZaskError } from '../../core/index.ts'
+import { type Call, type Outcome, type PluginCore, ZaskError } from '../../core/index.ts'
 import { Bind, type BindHost, type Ping, type ReflectedTable } from './bind.ts'
 import { bindKeyOf } from './bind-key.ts'
 import {
@@ -25,7 +25,7 @@ import {
   unknownBind,
 } from './settings.ts'
 
-type CallWithDatabase = Call & { db?: LiveCallDatabase }
+type CallWithDatabase = Call & { db?: LiveCallDatabase | undefined; em?: SessionManager }
 
 /** The plugin and its handle. */
 export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
@@ -57,16 +57,14 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
     this.#core = core
     checkDatabaseConfig(core.config)
     core.hooks.configLoaded.tap(this.name, async () => {
+      // Who writes nothing because the call failed need not be told; without debug mode nobody is told anything.
+      if (core.config.DEBUG) core.hooks.afterCall.tap(this.name, noteFailure)
       const binds = await this.#open()
       const { connectTimeoutMs = 8_000 } = this.#options
       if (connectTimeoutMs === null) return
       await Promise.all([...binds.values()].map((bind) => bind.connect(connectTimeoutMs)))
     })
     core.hooks.beforeCall.tap(this.name, (call) => void this.#attach(call))
-    core.hooks.afterCall.tap(this.name, (call, outcome) => {
-      const session = (call.db as LiveCallDatabase | undefined)?.opened
-      if (session !== undefined && !outcome.ok) session.failed = true
-    })
     core.hooks.sessionEnd.tap(this.name, (call) => this.#attach(call)?.end())
     core.hooks.stopped.tap(this.name, () => this.close())
   }
@@ -199,7 +197,10 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
         : parent === undefined
           ? undefined
           : this.#attach(parent)
-    Object.defineProperties(call, { db: { value: made, configurable: true }, em: managerOfCall })
+    // The manager is that of the current call: no accessor has to be made for each.
+    const target = call as CallWithDatabase
+    target.db = made
+    target.em = this.#manager
     return made
   }
 
@@ -271,6 +272,10 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
       current: () => this.#current(),
       enabled: () => this.#core?.config.DATABASE_ECHO === true,
       log: () => this.#log(),
+      warn: (fields, message) => {
+        // Connections that are being closed may still be cut by a server that stops, too.
+        if (!this.#closed) this.#core?.log.warn(fields, message)
+      },
       discovered: (bind, found) => {
         for (const meta of found) this.#bindOfEntity.set(meta.class, bind)
         refuseForeignRelations(bind, found as never)
@@ -286,12 +291,9 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
   }
 }
 
-/** One for all calls: an accessor of their own would be a function more for each. */
-const managerOfCall: PropertyDescriptor & ThisType<DatabaseAdds> = {
-  get() {
-    return this.db.em
-  },
-  configurable: true,
+function noteFailure(call: Call & Partial<DatabaseAdds>, outcome: Outcome): void {
+  const session = (call.db as LiveCallDatabase | undefined)?.opened
+  if (session !== undefined && !outcome.ok) session.failed = true
 }
 
 /**

@@ -13,20 +13,20 @@ export interface SqlLogOptions {
   readonly enabled: () => boolean
   /** The logger of the current call, else that of the core, with the fields that name the call. */
   readonly log: () => { log: Logger; fields: Record<string, unknown> }
+  /** For what belongs to no call: connections outlive the call they were made in. */
+  warn(fields: Record<string, unknown>, message: string): void
 }
 
 /** MikroORM's logger: SQL where it is asked for, and what the driver warns of in any case. */
 export function createSqlLog(options: SqlLogOptions): OrmLogger {
   const { bind } = options
-  const report = (level: 'debug' | 'warn', namespace: string, message: string): void => {
-    options.log().log[level]({ bind }, `${namespace}: ${message}`)
-  }
+  const warn = (_namespace: string, message: string): void => options.warn({ bind }, message)
   return {
     log: (namespace, message) => {
-      if (options.enabled()) report('debug', namespace, message)
+      if (options.enabled()) options.log().log.debug({ bind }, `${namespace}: ${message}`)
     },
-    warn: (namespace, message) => report('warn', namespace, message),
-    error: (namespace, message) => report('warn', namespace, message),
+    warn,
+    error: warn,
     logQuery({ query = '', params, took, level }) {
       if (!options.enabled()) return
       const { log, fields } = options.log()

@@ -5,6 +5,12 @@ const print = (text: string): void => void process.stdout.write(text)
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
 
 async function main(): Promise<number> {
+  if (process.argv.includes('--database')) {
+    // Loaded here only: the other figures are those of a process without an ORM.
+    const { benchDatabase, describeFigures } = await import('./database.ts')
+    print(`${describeFigures(await benchDatabase({ rounds: 7, seconds: 1, inFlight: 16, say }))}\n`)
+    return 0
+  }
   const options = parseOptions(process.argv.slice(2))
   if (options === 'help') {
     print(help)

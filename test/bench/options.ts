@@ -39,6 +39,7 @@ ones in each round; the systems take turns, so that they share whatever else the
                   processes have in use after each tenth of them
   --calls N       calls of a --memory run
   --profile       also write CPU profiles of all processes, and print where their time went (this slows them down)
+  --database      instead of all that: what the database session of a call costs, on SQLite and PostgreSQL; alone
   --help          this text
 
 Other frameworks are installed from test/bench/peers/package-lock.json when one of them is first asked for.
