@@ -97,9 +97,9 @@ class HeldClient {
 
   #run(args: unknown[]): unknown {
     const [sql] = args
-    if (this.#cancelling !== undefined) return this.#cancelling.then(() => this.#query(...args))
     // A cursor is no text; what it does is its reader's to see.
     if (typeof sql !== 'string') return this.#query(...args)
+    if (this.#cancelling !== undefined) return this.#cancelling.then(() => this.#query(...args))
     const cancellable = !transactionControl.test(sql)
     if (cancellable) this.#running++
     return this.#watch(this.#query(...args) as Promise<unknown>, cancellable)

@@ -13,6 +13,7 @@ export class PostgresServer {
   /** `postgresql://user@host:port/postgres`, of a user that may make databases. */
   readonly uri: string
   readonly #own: OwnServer | undefined
+  readonly #databases = new Set<string>()
 
   private constructor(uri: string, own?: OwnServer) {
     this.uri = uri
@@ -32,8 +33,9 @@ export class PostgresServer {
     return new PostgresServer(`postgresql://postgres@127.0.0.1:${server.port}/postgres`, server)
   }
 
-  /** The URI of another database of this server; `createAll` makes it. */
+  /** The URI of another database of this server; `createAll` makes it, `stop` drops it. */
   database(name: string): string {
+    this.#databases.add(name)
     return this.uri.replace(/\/[^/?]*(\?|$)/, `/${name}$1`)
   }
 
@@ -47,7 +49,25 @@ export class PostgresServer {
   }
 
   async stop(): Promise<void> {
-    await this.#own?.remove()
+    if (this.#own === undefined) await this.#dropDatabases()
+    else await this.#own.remove()
+  }
+
+  /** A server that is told to us is left as it was. */
+  async #dropDatabases(): Promise<void> {
+    const { MikroORM } = await import('@mikro-orm/postgresql')
+    const orm = await MikroORM.init({
+      clientUrl: this.uri,
+      entities: [],
+      ensureDatabase: false,
+      discovery: { warnWhenNoEntities: false },
+    })
+    try {
+      for (const name of this.#databases)
+        await orm.em.execute(`drop database if exists "${name}" with (force)`)
+    } finally {
+      await orm.close()
+    }
   }
 }
 
