@@ -1,27 +1,34 @@
-import type { Command } from './cli.ts'
+import { argumentOptions, argumentsOf } from './arguments.ts'
+import type { Command, CommandLine } from './command.ts'
+import { remoteOptions, withClient } from './remote.ts'
 import { json, readable } from './terminal.ts'
 
 /** `zask call`: prints the answer, or each item of the stream as it comes. */
-export async function callMethod({ client, words, asJson, terminal }: Command): Promise<void> {
-  const [method = '', ...args] = words
-  const print = (value: unknown): void =>
-    terminal.write(`${asJson ? json(value) : readable(value, terminal.colours)}\n`)
-  const answer = await client.$call(method, args.map(argument))
-  if (!isStream(answer)) return print(answer)
-  for await (const item of answer) print(item)
+export const callCommand: Command = {
+  usage: '<endpoint> <method> [arguments...]',
+  says: 'call a method, print what it answers',
+  more: `An argument is read as JSON where it is JSON, else as text: 5 is a number, '"5"' is text. The argument - is read
+from stdin. Items of a stream are printed as they come. Arguments that look like options stand behind --.`,
+  options: { ...argumentOptions, ...remoteOptions },
+  least: 2,
+  most: Infinity,
+  run: callMethod,
 }
 
-/** An integer that a number would round is kept whole. */
-function argument(text: string): unknown {
-  if (/^-?\d+$/.test(text) && !Number.isSafeInteger(Number(text))) return BigInt(text)
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+async function callMethod(line: CommandLine): Promise<void> {
+  const { words, asJson, terminal } = line
+  const [, method = '', ...rest] = words
+  const args = await argumentsOf(rest, line)
+  const print = (value: unknown): void =>
+    terminal.write(`${asJson ? json(value) : readable(value, terminal.colours)}\n`)
+  await withClient(line, async ({ client }) => {
+    const answer = await client.$call(method, args)
+    if (!isStream(answer)) return print(answer)
+    for await (const item of answer) print(item)
+  })
 }
 
 /** No value of the wire has this property. */
-function isStream(answer: unknown): answer is AsyncIterable<unknown> {
+export function isStream(answer: unknown): answer is AsyncIterable<unknown> {
   return typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer
 }

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { text } from 'node:stream/consumers'
 import { runCli } from './cli.ts'
 
 // `zask call … | head -1`: who reads has seen enough, which is no fault.
@@ -10,11 +11,13 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const interrupted = new AbortController()
 process.once('SIGINT', () => interrupted.abort())
 
-const { stdout, stderr, env } = process
+const { stdin, stdout, stderr, env } = process
 const colours = stdout.isTTY && !env['NO_COLOR']
 process.exitCode = await runCli(process.argv.slice(2), {
-  write: (text) => void stdout.write(text),
-  complain: (text) => void stderr.write(text),
+  write: (words) => void stdout.write(words),
+  complain: (words) => void stderr.write(words),
+  read: async () => (await text(stdin)).replace(/\r?\n$/, ''),
+  live: stderr.isTTY,
   colours,
   signal: interrupted.signal,
 })

@@ -6,6 +6,10 @@ export interface Terminal {
   write(text: string): void
   /** Everything else: errors, help that nobody asked for. */
   complain(text: string): void
+  /** All that stdin holds, without the line break at its end. */
+  read(): Promise<string>
+  /** Whether somebody sees `complain` at once: then a line may be drawn over. */
+  readonly live: boolean
   readonly colours: boolean
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal

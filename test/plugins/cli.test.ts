@@ -5,6 +5,11 @@ import manifest from '../../package.json' with { type: 'json' }
 
 class Sums {
   static readonly service = 'sums'
+  readonly core: Core
+
+  constructor(of: Core) {
+    this.core = of
+  }
 
   /**
    * Adds two numbers.
@@ -26,6 +31,11 @@ class Sums {
     throw new RangeError('no \u001b[31mred\u001b[0m')
   }
 
+  headers(): unknown {
+    const { service_version, tenant } = this.core.call.headers
+    return [service_version, tenant]
+  }
+
   forever(): Promise<never> {
     return new Promise(() => {})
   }
@@ -40,7 +50,7 @@ describe('the command line', () => {
 
   before(async () => {
     core = createCore({ config: { DEBUG: false } })
-    const started = await core.start(new Sums(), {
+    const started = await core.start(new Sums(core), {
       bind: 'tcp://127.0.0.1:*',
       signals: false,
       shutdownTimeoutMs: 50,
@@ -153,6 +163,43 @@ describe('the command line', () => {
     expect(stdout).to.equal(
       'add(a, b = 1)\n      Adds two numbers.\n      The second is 1 where it is left out.\n',
     )
+  })
+
+  it('reads an argument from stdin where - stands for it', async () => {
+    const spawned = new Spawned(process.execPath, [...script, 'call', endpoint, 'echo', '-', '1', '--json'], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    spawned.child.stdin?.end('{"from":"stdin"}\n')
+    expect((await spawned.ended).stdout).to.equal('[{"from":"stdin"},1]\n')
+  })
+
+  it('takes nothing but JSON with -j', async () => {
+    const [text, bare] = await Promise.all([
+      zask('call', endpoint, 'echo', '-j', '"text"'),
+      zask('call', endpoint, 'echo', '-j', 'text'),
+    ])
+    expect([text.stdout, bare.code]).to.deep.equal(['text\n', 2])
+    expect(bare.stderr).to.match(/The argument 'text' is not JSON/)
+  })
+
+  it('sends the headers and the version it is given', async () => {
+    const args = ['--header', 'tenant=7', '--version', '1.0', '--heartbeat', '0', '--json']
+    const { stdout } = await zask('call', endpoint, 'headers', ...args)
+    expect(stdout).to.equal('["1.0","7"]\n')
+    expect((await zask('call', endpoint, 'headers', '--header', 'tenant')).stderr).to.match(/name=value/)
+  })
+
+  it("takes zerorpc's short forms: an endpoint alone is inspected, one with a method is called", async () => {
+    const [inspected, called] = await Promise.all([zask(endpoint), zask(endpoint, 'add', '2')])
+    expect(inspected.stdout).to.match(/^sums at /)
+    expect(called.stdout).to.equal('3\n')
+  })
+
+  it('says of each command what it takes', async () => {
+    const { stdout, code } = await zask('call', '--help')
+    expect(stdout).to.match(/^zask call <endpoint> <method>/)
+    expect(stdout).to.match(/-j, --json-args .*\n.*--timeout <s>/)
+    expect(code).to.equal(0)
   })
 
   it('gives the same as JSON', async () => {

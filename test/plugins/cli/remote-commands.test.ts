@@ -1,0 +1,146 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { type Core, createCore, RemoteError } from '../../../core/index.ts'
+import { describe as describeService } from '../../../plugins/cli/description.ts'
+import { type Ended, repository, run, sourceCondition } from '../../support/processes.ts'
+
+class Notes {
+  static readonly service = 'notes'
+
+  /** Finds notes. */
+  find(text: string, limit = 10): string[] {
+    return [text, String(limit)]
+  }
+
+  all(...ids: number[]): number[] {
+    return ids
+  }
+}
+
+const script = [sourceCondition, 'plugins/cli/main.ts']
+const zask = (...args: string[]): Promise<Ended> => run(process.execPath, [...script, ...args])
+
+/** A client whose service answers by a table, and refuses whatever is not in it, as an old server does. */
+async function described(answers: Record<string, (...args: never[]) => unknown>): Promise<unknown> {
+  const client = {
+    $call: async (method: string, args: never[] = []) => {
+      const answer = answers[method]
+      if (answer === undefined) throw new RemoteError('AttributeError', 'getargspec')
+      return answer(...args)
+    },
+  }
+  return describeService(client as never)
+}
+
+describe('commands that ask a service', () => {
+  let core: Core
+  let endpoint: string
+
+  before(async () => {
+    core = createCore({ config: { DEBUG: false } })
+    const started = await core.start(new Notes(), { bind: 'tcp://127.0.0.1:*', signals: false })
+    endpoint = started.endpoints[0] as string
+  })
+
+  after(() => core.stop())
+
+  it('zask ping says who answers, and in what time', async () => {
+    const [text, machine, nobody] = await Promise.all([
+      zask('ping', endpoint),
+      zask('ping', endpoint, '--json'),
+      zask('ping', 'ipc:///tmp/nobody-is-here.sock', '--timeout', '0.2'),
+    ])
+    expect(text.stdout).to.match(/^notes at tcp:\S+ answers in [\d.]+ ms \([\d.]+ ms with connecting\)\n$/)
+    const seen: unknown = JSON.parse(machine.stdout)
+    expect(seen).to.include({ endpoint, service: 'notes' })
+    expect(seen).to.have.property('answerMs').that.is.a('number')
+    expect([text.code, nobody.code]).to.deep.equal([0, 3])
+  })
+
+  it('zask types writes an interface that a program compiles and runs with', async () => {
+    const { stdout, code } = await zask('types', endpoint)
+    expect(code).to.equal(0)
+    expect(stdout).to.equal(`/** notes, as it describes itself at ${endpoint}. */
+export interface Notes {
+  /** Finds notes. */
+  find(text: unknown, limit?: number): unknown
+  all(...ids: unknown[]): unknown
+}
+`)
+    const folder = await mkdtemp(join(tmpdir(), 'zask-types-'))
+    try {
+      await writeFile(join(folder, 'notes.ts'), stdout)
+      const program = `import { createCore } from '${repository}/core/index.ts'
+import type { Notes } from './notes.ts'
+const core = createCore()
+const notes = await core.client<Notes>('${endpoint}')
+console.log(await notes.find('a'), await notes.all(1, 2))
+// @ts-expect-error -- a limit is a number
+void (() => notes.find('a', '1'))
+await core.stop()
+`
+      await writeFile(join(folder, 'main.ts'), program)
+      await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+      const tsc = join(repository, 'node_modules/.bin/tsc')
+      const options = [
+        '--ignoreConfig',
+        '--noEmit',
+        '--strict',
+        '--target',
+        'es2024',
+        '--module',
+        'nodenext',
+        '--skipLibCheck',
+      ]
+      const types = ['--allowImportingTsExtensions', '--lib', 'es2024,esnext.disposable', '--types', 'node']
+      const roots = ['--typeRoots', join(repository, 'node_modules/@types')]
+      const [compiled, ran] = await Promise.all([
+        run(tsc, [...options, ...types, ...roots, join(folder, 'main.ts')]),
+        run(process.execPath, [sourceCondition, join(folder, 'main.ts')]),
+      ])
+      expect(compiled.output).to.equal('')
+      expect(ran.stdout).to.equal("[ 'a', '10' ] [ 1, 2 ]\n")
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+})
+
+describe('the description of a service', () => {
+  it('is what _zerorpc_inspect answers, without self', async () => {
+    const args = [{ name: 'self' }, { name: 'a' }, { name: 'b', default: 1 }]
+    const methods = { add: { args, doc: 'Adds.' }, gone: { args: null, doc: '' } }
+    expect(await described({ _zerorpc_inspect: () => ({ name: 'py', methods }) })).to.deep.equal({
+      name: 'py',
+      methods: {
+        add: { args: [{ name: 'a' }, { name: 'b', default: 1 }], doc: 'Adds.' },
+        gone: { args: null, doc: null },
+      },
+    })
+  })
+
+  it('is put together from list, name, help and args where the server cannot inspect', async () => {
+    const answers = {
+      _zerorpc_list: () => ['add', 'old'],
+      _zerorpc_name: () => 'py',
+      _zerorpc_help: (method: string) => (method === 'add' ? 'Adds.' : null),
+      _zerorpc_args: (method: string) => (method === 'add' ? [['self', 'a', 'b'], null, null, [1]] : null),
+    }
+    expect(await described(answers)).to.deep.equal({
+      name: 'py',
+      methods: {
+        add: { args: [{ name: 'a' }, { name: 'b', default: 1 }], doc: 'Adds.' },
+        old: { args: null, doc: null },
+      },
+    })
+  })
+
+  it('is a list of names where the server knows no more', async () => {
+    expect(await described({ _zerorpc_list: () => ['add'] })).to.deep.equal({
+      name: 'a service',
+      methods: { add: { args: null, doc: null } },
+    })
+  })
+})
