@@ -143,13 +143,17 @@ describe('mikroOrm on PostgreSQL', function () {
     core.config.fromObject({
       DATABASE_URI: on.database(`zask_test_${process.pid}_${++databases}`),
       DATABASE_POOL_SIZE: 5,
-      DATABASE_POOL_TIMEOUT: 2,
+      DATABASE_POOL_TIMEOUT: 5,
       ...config,
     })
     lines = []
     stats = []
     core.setLogger(createLogger({ write: (line) => void lines.push(line) }))
-    await db.createAll()
+    // By another: the limits under test are not for making databases.
+    const maker = mikroOrm({ entities: [User] })
+    await using making = createCore({ plugins: [maker] })
+    making.config.fromObject({ DATABASE_URI: core.config.get('DATABASE_URI') })
+    await maker.createAll()
     const users = new Users(db)
     const { client } = await testCore({ services: [users], core, client: { timeoutMs: 10_000 } })
     return { db, client, core, users }
@@ -216,9 +220,9 @@ describe('mikroOrm on PostgreSQL', function () {
   })
 
   it('refuses a call whose turn at the pool does not come in time', async () => {
-    const { client, db } = await serve({ config: { DATABASE_POOL_SIZE: 1, DATABASE_POOL_TIMEOUT: 0.2 } })
-    const first = client.sleep(1)
-    await pause(50)
+    const { client, db, users } = await serve({ config: { DATABASE_POOL_SIZE: 1, DATABASE_POOL_TIMEOUT: 1 } })
+    const first = client.sleep(2)
+    await until(() => users.entered.length > 0)
     const error = await failure(client.find(1))
     expect(error.message).to.match(/timeout exceeded when trying to connect/)
     await first
@@ -227,8 +231,8 @@ describe('mikroOrm on PostgreSQL', function () {
   })
 
   it('gives up a query that takes too long, and does not use its connection again', async () => {
-    const { client, db } = await serve({ queryTimeoutMs: 100, config: { DATABASE_POOL_SIZE: 1 } })
-    expect((await failure(client.sleep(1))).message).to.match(/Query read timeout/)
+    const { client, db } = await serve({ queryTimeoutMs: 1_000, config: { DATABASE_POOL_SIZE: 1 } })
+    expect((await failure(client.sleep(30))).message).to.match(/Query read timeout/)
     expect(await client.find(1)).to.equal(null)
     await settled(db)
   })
