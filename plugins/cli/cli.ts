@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { RemoteError, ZaskError } from '../../core/index.ts'
+import { benchCommand } from './bench.ts'
 import { callCommand } from './call.ts'
 import { type Command, type CommandLine, Misuse, type Options } from './command.ts'
 import { typesCommand } from './declare.ts'
@@ -13,6 +14,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ['inspect', inspectCommand],
   ['ping', pingCommand],
   ['types', typesCommand],
+  ['bench', benchCommand],
 ])
 
 const commonOptions: Options = {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { type Core, createCore, RemoteError } from '../../../core/index.ts'
 import { describe as describeService } from '../../../plugins/cli/description.ts'
-import { type Ended, repository, run, sourceCondition } from '../../support/processes.ts'
+import { type Ended, repository, run, sourceCondition, Spawned } from '../../support/processes.ts'
 
 class Notes {
   static readonly service = 'notes'
@@ -12,6 +12,14 @@ class Notes {
   /** Finds notes. */
   find(text: string, limit = 10): string[] {
     return [text, String(limit)]
+  }
+
+  fail(): never {
+    throw new RangeError('never')
+  }
+
+  *count(to: number): Generator<number> {
+    for (let i = 1; i <= to; i++) yield i
   }
 
   all(...ids: number[]): number[] {
@@ -66,6 +74,8 @@ describe('commands that ask a service', () => {
 export interface Notes {
   /** Finds notes. */
   find(text: unknown, limit?: number): unknown
+  fail(): unknown
+  count(to: unknown): unknown
   all(...ids: unknown[]): unknown
 }
 `)
@@ -105,6 +115,50 @@ await core.stop()
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
+  })
+
+  it('zask bench prints rate and times, and ends with 0', async () => {
+    const { stdout, stderr, code } = await zask('bench', endpoint, 'find', 'a', '-c', '4', '-d', '0.2')
+    expect(stdout).to.match(
+      /^[\d,]+ calls\/s \([1-9]\d* answered in [\d.]+ s\)\n {2}p50 +[\d.]+ ms\n {2}p90 .*\n {2}p99 .*\n {2}p99.9 .*\n {2}max .*\n$/,
+    )
+    expect([stderr, code]).to.deep.equal(['', 0])
+  })
+
+  it('zask bench makes as many calls as --rate says, and reads streams', async () => {
+    const options = ['-d', '0.5', '--rate', '40', '--json']
+    const { stdout } = await zask('bench', endpoint, 'count', '200', ...options)
+    const { calls, errors } = JSON.parse(stdout) as { calls: number; errors: unknown }
+    expect(calls).to.equal(20)
+    expect(errors).to.deep.equal({})
+  })
+
+  it('zask bench counts errors by their names, and ends with 1', async () => {
+    const { stdout, code } = await zask('bench', endpoint, 'fail', '-c', '2', '-d', '0.1', '--json')
+    const report = JSON.parse(stdout) as { calls: number; errors: Record<string, number> }
+    expect(report.calls).to.equal(0)
+    expect(Object.keys(report.errors)).to.deep.equal(['RangeError'])
+    expect(code).to.equal(1)
+  })
+
+  it('zask bench says what it measured when Ctrl-C ends it', async () => {
+    const called = new Promise<void>((resolve) =>
+      core.hooks.afterCall.tap('test', (call) => {
+        if (call.args[0] === 'until Ctrl-C') resolve()
+      }),
+    )
+    const spawned = new Spawned(process.execPath, [...script, 'bench', endpoint, 'find', 'until Ctrl-C'])
+    await called
+    spawned.signal('SIGINT')
+    const { stdout, code } = await spawned.ended
+    expect(stdout).to.match(/calls\/s/)
+    expect(code).to.equal(130)
+  })
+
+  it('zask bench refuses options that make no load', async () => {
+    const { stderr, code } = await zask('bench', endpoint, 'find', '-c', '0.5')
+    expect(stderr).to.match(/--concurrency takes a whole number, 1 or more, such as 64, got '0.5'/)
+    expect(code).to.equal(2)
   })
 })
 
