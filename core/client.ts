@@ -3,8 +3,9 @@ import { LiveCall } from './call.ts'
 import { ZaskError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { MadeCall, type MadeCallOwner } from './made-call.ts'
-import { type EndOptions, milliseconds, wireOptions } from './options.ts'
+import { checkCallOptions, type EndOptions, milliseconds, wireOptions } from './options.ts'
 import type { CallOptions, Client } from './remote.ts'
+import { shown } from './secrets.ts'
 import { Connection } from './wire/connection.ts'
 
 export interface ClientOptions extends EndOptions {
@@ -187,28 +188,43 @@ function closedError(targetName: string, sent: boolean): ZaskError {
   })
 }
 
+function checkRequest(method: unknown, args: unknown): void {
+  if (typeof method === 'string' && Array.isArray(args)) return
+  throw new ZaskError(
+    'ZASK_OPTION_INVALID',
+    `$call takes a method's name and a list of arguments, got ${shown(method)} and ${shown(args)}.`,
+  )
+}
+
 /** The face of a client: every name that is not its own is a method of the service. */
 export function createClient<T>(end: ClientEnd, options?: CallOptions): Client<T> {
-  const call = (method: string, args: readonly unknown[] = [], more?: CallOptions): MadeCall['promise'] =>
-    end.call(method, args, more === undefined ? options : { ...options, ...more })
   const controls = {
-    $call: call,
-    $with: (more: CallOptions) => createClient<T>(end, { ...options, ...more }),
+    $call: (method: string, args: readonly unknown[] = [], more?: CallOptions) => {
+      checkRequest(method, args)
+      if (more === undefined) return end.call(method, args, options)
+      checkCallOptions('$call', more)
+      return end.call(method, args, { ...options, ...more })
+    },
+    $with: (more: CallOptions) => {
+      checkCallOptions('$with', more)
+      return createClient<T>(end, { ...options, ...more })
+    },
     $close: () => end.close(),
     [Symbol.asyncDispose]: () => end.close(),
+    // Without it a client in a text would call remote methods `toString` and `valueOf`, and nobody would hear of it.
+    [Symbol.toPrimitive]: () => `client of ${end.targetName}`,
   }
   const methods = new Map<string, (...args: unknown[]) => unknown>()
   return new Proxy(Object.create(null) as object, {
     get(_target, name) {
-      if (typeof name === 'symbol')
-        return name === Symbol.asyncDispose ? controls[Symbol.asyncDispose] : undefined
       if (name === '$endpoints') return end.endpoints
       if (Object.hasOwn(controls, name)) return controls[name as keyof typeof controls]
+      if (typeof name === 'symbol') return undefined
       // `await client` must not call a remote method `then`, nor JSON.stringify one called `toJSON`.
       if (name === 'then' || name === 'toJSON') return undefined
       let method = methods.get(name)
       if (method === undefined) {
-        method = (...args) => call(name, args)
+        method = (...args) => end.call(name, args, options)
         methods.set(name, method)
       }
       return method

@@ -7,9 +7,9 @@ import { Config } from './config.ts'
 import { describeThrown, ZaskError } from './errors.ts'
 import { type Hooks, HookSet } from './hooks.ts'
 import type { Kernel } from './kernel.ts'
-import { endpointsOf, list, locate } from './location.ts'
+import { endpointsOf, list, locate, type Places, refuseTwins } from './location.ts'
 import { createLogger, type Logger } from './logger.ts'
-import { checkOptions, milliseconds } from './options.ts'
+import { checkKinds, checkOptions, milliseconds } from './options.ts'
 import {
   type CallOf,
   checkPlugins,
@@ -97,6 +97,7 @@ export function createCore<const P extends readonly Plugin[]>(
   options: CreateCoreOptions<P> & CoreLimits = {},
 ): Core<P> {
   checkOptions('createCore', options, ['root', 'plugins', 'config', 'hookTimeoutMs'])
+  checkKinds(options, { root: 'text' })
   return new LiveCore(options) as unknown as Core<P>
 }
 
@@ -192,6 +193,10 @@ class LiveCore {
     checkOptions('start', options, startOptionNames)
     this.#refuseStopped()
     const targets: readonly object[] = Array.isArray(target) ? target : [target]
+    if (targets.length === 0)
+      throw new ZaskError('ZASK_SERVICE_INVALID', 'start was given an empty list: there is nothing to serve.')
+    checkKinds(options, { signals: 'boolean' })
+    const places = { binds: list('bind', options.bind), connects: list('connect', options.connect) }
     const services = targets.map((one) => Service.from(one, serviceOptions(options, targets.length)))
     const server = new Server(this.#kernel, services, options)
     this.#shutdownTimeoutMs = milliseconds(
@@ -203,7 +208,7 @@ class LiveCore {
     this.#refuseStopped()
     this.#servers.add(server)
     try {
-      const started = await this.#open(server, services, options)
+      const started = await this.#open(server, services, places)
       this.#refuseStopped()
       if (options.signals !== false) this.#signals ??= this.#listenToSignals()
       await this.#notify('started')
@@ -221,6 +226,7 @@ class LiveCore {
 
   async client<T>(target: string | readonly string[], options: ClientOptions = {}): Promise<Client<T>> {
     checkOptions('client', options, clientOptionNames)
+    checkKinds(options, { version: 'text', service: 'text', headers: 'object', bind: 'boolean' })
     this.#refuseStopped()
     await this.#configLoaded()
     const found = await locate(this.#hooks, target, options.version)
@@ -335,13 +341,14 @@ class LiveCore {
     }
   }
 
-  async #open(server: Server, services: readonly Service[], options: StartOptions): Promise<Started> {
-    const [binds, connects] = [list(options.bind), list(options.connect)]
+  async #open(server: Server, services: readonly Service[], { binds, connects }: Places): Promise<Started> {
     const wanted = new Map<string, Service[]>()
     for (const service of services) {
       const own = binds.length > 0 || connects.length > 0 ? binds : await endpointsOf(this.#hooks, service)
       for (const endpoint of own) wanted.set(endpoint, [...(wanted.get(endpoint) ?? []), service])
     }
+    for (const [endpoint, served] of wanted) refuseTwins(endpoint, served)
+    for (const endpoint of connects) refuseTwins(endpoint, services)
     const bound: { endpoint: string; services: Service[] }[] = []
     for (const [endpoint, served] of wanted) {
       bound.push({ endpoint: await server.bind(endpoint, served), services: served })

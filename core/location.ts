@@ -1,6 +1,7 @@
 import type { Call } from './call.ts'
 import { ZaskError } from './errors.ts'
 import type { HookSet } from './hooks.ts'
+import { shown } from './secrets.ts'
 import type { Service } from './service.ts'
 
 type Resolver = HookSet<Call, never, never>
@@ -35,17 +36,13 @@ export async function locate(
   target: string | readonly string[],
   version: string | undefined,
 ): Promise<Location> {
-  const targets = list(target)
+  const targets = isList(target) ? target : [target]
+  if (!targets.every((one) => typeof one === 'string')) throw badTarget(target)
   if (targets.length > 0 && targets.every((one) => one.includes('://'))) {
     return { endpoints: targets, about: {} }
   }
   const [service, ...more] = targets
-  if (service === undefined || service === '' || more.length > 0) {
-    throw new ZaskError(
-      'ZASK_ENDPOINT_INVALID',
-      `A client is made of a service's name, an endpoint, or a list of endpoints, got ${JSON.stringify(target)}.`,
-    )
-  }
+  if (service === undefined || service === '' || more.length > 0) throw badTarget(target)
   const found = await hooks.resolveEndpoint.run({ service, version, role: 'client' })
   if (found === undefined || found.endpoints.length === 0) {
     throw new ZaskError(
@@ -62,7 +59,48 @@ export async function locate(
   }
 }
 
-/** One or several, as a list. */
-export function list(value: string | readonly string[] | undefined): readonly string[] {
-  return value === undefined ? [] : typeof value === 'string' ? [value] : value
+/** Where a server is to be reached. */
+export interface Places {
+  readonly binds: readonly string[]
+  readonly connects: readonly string[]
+}
+
+/** The second of two services that callers cannot tell apart would never be called. */
+export function refuseTwins(endpoint: string, services: readonly Service[]): void {
+  const twin = services.find(({ name, version }, index) =>
+    services
+      .slice(0, index)
+      .some((one) => name !== undefined && one.name === name && one.version === version),
+  )
+  if (twin === undefined) return
+  const version = twin.version === undefined ? '' : ` ${twin.version}`
+  throw new ZaskError(
+    'ZASK_SERVICE_AMBIGUOUS',
+    `Two services at '${endpoint}' are called '${twin.name}'${version}, and no caller could mean the second one. ` +
+      'Give it another name or version, or an endpoint of its own.',
+    { details: { endpoint, service: twin.name } },
+  )
+}
+
+function badTarget(target: unknown): ZaskError {
+  return new ZaskError(
+    'ZASK_ENDPOINT_INVALID',
+    `A client is made of a service's name, an endpoint, or a list of endpoints, got ${shown(target)}.`,
+  )
+}
+
+/** One endpoint or several, as a list. From JavaScript anything may come: `ZASK_OPTION_INVALID` names it. */
+export function list(option: string, value: string | readonly string[] | undefined): readonly string[] {
+  if (value === undefined) return []
+  const endpoints = isList(value) ? value : [value]
+  if (endpoints.every((one) => typeof one === 'string')) return endpoints
+  throw new ZaskError(
+    'ZASK_OPTION_INVALID',
+    `${option} is an endpoint, such as 'tcp://127.0.0.1:4242', or a list of them, got ${shown(value)}.`,
+  )
+}
+
+/** What `Array.isArray` does not tell of lists that are read only. */
+function isList(value: string | readonly string[]): value is readonly string[] {
+  return Array.isArray(value)
 }

@@ -1,5 +1,7 @@
 import { ZaskError } from './errors.ts'
 import { nearMiss } from './near-miss.ts'
+import type { CallOptions } from './remote.ts'
+import { isRecord, shown } from './secrets.ts'
 import { defaultLimits } from './wire/event.ts'
 import type { WireOptions } from './wire/multiplexer.ts'
 
@@ -22,6 +24,7 @@ export interface EndOptions {
 }
 
 export function wireOptions(options: EndOptions, lingerMs: number): WireOptions {
+  checkKinds(options, { coalesce: 'boolean' })
   const heartbeat = options.heartbeat === undefined ? { intervalMs: 5000 } : options.heartbeat
   if (heartbeat !== null && !isInterval(heartbeat?.intervalMs)) {
     throw new ZaskError(
@@ -93,4 +96,38 @@ export function checkOptions(where: string, options: object, known: readonly str
       `${where} has no option '${key}'. ${meant === undefined ? `It has ${known.join(', ')}.` : `Did you mean '${meant}'?`}`,
     )
   }
+}
+
+type OptionKind = 'boolean' | 'text' | 'object' | 'signal'
+
+const kinds: Readonly<Record<OptionKind, { called: string; accepts(value: unknown): boolean }>> = {
+  boolean: { called: 'true or false', accepts: (value) => typeof value === 'boolean' },
+  text: { called: 'a text', accepts: (value) => typeof value === 'string' && value !== '' },
+  object: { called: 'an object of header keys', accepts: isRecord },
+  signal: { called: 'an AbortSignal, such as controller.signal', accepts: isSignal },
+}
+
+/** From JavaScript an option may be anything: what would be misread later is refused here, by its name. */
+export function checkKinds<O extends object>(
+  options: O,
+  kindOf: Readonly<{ [K in keyof O]?: OptionKind | undefined }>,
+): void {
+  for (const name in kindOf) {
+    const [value, kind] = [options[name], kindOf[name]]
+    if (value === undefined || kind === undefined || kinds[kind].accepts(value)) continue
+    throw new ZaskError('ZASK_OPTION_INVALID', `${name} is ${kinds[kind].called}, got ${shown(value)}.`)
+  }
+}
+
+/** Options of single calls; `timeoutMs` is looked at by the call. `ZASK_OPTION_INVALID` */
+export function checkCallOptions(where: string, options: CallOptions): void {
+  const kindOf = { timeoutMs: undefined, signal: 'signal', headers: 'object' } as const
+  checkOptions(where, options, Object.keys(kindOf))
+  checkKinds<CallOptions>(options, kindOf)
+}
+
+/** By what is needed of it: those of other realms and of polyfills are no instances. */
+function isSignal(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return 'aborted' in value && 'addEventListener' in value && typeof value.addEventListener === 'function'
 }

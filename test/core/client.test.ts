@@ -120,6 +120,39 @@ describe('a client', () => {
     expect((await failure(core.client('inproc://a', { timeoutMs: 0 }))).message).include('above 0')
     expect(await failure(core.client('tcp://nowhere'))).include({ code: 'ZASK_ENDPOINT_INVALID' })
   })
+
+  it('refuses what only JavaScript can say, and leaves nothing of such a call behind', async () => {
+    const { endpoint } = await cores.serve(new Echo())
+    const { core, client } = await cores.client<Echo>(endpoint)
+    const make = (options: unknown): Promise<Error> => failure(core.client(endpoint, options as never))
+    expect((await make({ version: 1 })).message).equal('version is a text, got 1.')
+    expect((await make({ service: '' })).message).equal("service is a text, got ''.")
+    expect((await make({ headers: 'key' })).message).equal("headers is an object of header keys, got 'key'.")
+    expect((await make({ bind: 'yes' })).message).equal("bind is true or false, got 'yes'.")
+    for (const options of [{ timeout: 5 }, null, { signal: new AbortController() }, { headers: ['key'] }]) {
+      const title = JSON.stringify(options)
+      const wrong = options as never
+      expect(() => client.$with(wrong), title)
+        .to.throw()
+        .with.property('code', 'ZASK_OPTION_INVALID')
+      expect(() => client.$call('echo', [1], wrong), title)
+        .to.throw()
+        .with.property('code', 'ZASK_OPTION_INVALID')
+    }
+    for (const method of [undefined, 5, null]) {
+      expect(() => client.$call(method as never)).to.throw("$call takes a method's name and a list")
+    }
+    expect(() => client.$call('echo', 'text' as never)).to.throw("got 'echo' and 'text'.")
+    expect(core.stats.now).include({ calling: 0, channels: 0, timers: 0 })
+  })
+
+  it('says what it is where it is put into a text, and calls nothing', async () => {
+    const { endpoint } = await cores.serve(new Echo())
+    const { core, client } = await cores.client<Echo>(endpoint)
+    // oxlint-disable-next-line typescript/no-base-to-string -- what a text makes of it is the question
+    expect(String(client)).equal(`client of ${endpoint}`)
+    expect(core.stats.now).include({ calling: 0 })
+  })
 })
 
 describe('a deadline', () => {

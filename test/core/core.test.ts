@@ -314,6 +314,34 @@ describe('core.start', () => {
     const several = await start({ service: 'both' }, [new Greeter(), new Adder()])
     expect(several.message).include('make it static in each class')
   })
+
+  it('refuses what only JavaScript can say, by the name of the option', async () => {
+    const core = cores.make()
+    const start = (options: unknown, service: object = new Greeter()): Promise<Error> =>
+      failure(core.start(service, { bind: 'inproc://refused', ...(options as object) }))
+    for (const bind of [4242, null, {}, ['inproc://a', 5]]) {
+      const error = await start({ bind })
+      expect(error, JSON.stringify(bind)).include({ code: 'ZASK_OPTION_INVALID' })
+      expect(error.message).match(/^bind is an endpoint, such as 'tcp:.*, or a list of them, got /)
+    }
+    expect((await start({ bind: undefined, connect: 3 })).message).match(/^connect is .* got 3\./)
+    expect((await start({ signals: 'no' })).message).equal("signals is true or false, got 'no'.")
+    expect((await start({ coalesce: 0 })).message).equal('coalesce is true or false, got 0.')
+    expect(await start({}, [])).include({ code: 'ZASK_SERVICE_INVALID' })
+    expect(() => createCore({ root: 5 as never })).to.throw('root is a text, got 5.')
+    for (const target of [42, null, {}, [42]]) {
+      const error = await failure(core.client(target as never))
+      expect(error, JSON.stringify(target)).include({ code: 'ZASK_ENDPOINT_INVALID' })
+    }
+  })
+
+  it('refuses two services of one name and version at one endpoint, of which one could never be called', async () => {
+    const core = cores.make()
+    const error = await failure(core.start([new Greeter(), new Greeter()], { bind: 'inproc://twins' }))
+    expect(error).include({ code: 'ZASK_SERVICE_AMBIGUOUS' })
+    expect(error.message).include("Two services at 'inproc://twins' are called 'greeter' 1.0")
+    await core.start(new Greeter(), { bind: 'inproc://twins', signals: false })
+  })
 })
 
 describe('core.stop', () => {
