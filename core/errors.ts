@@ -153,5 +153,9 @@ export function describeThrown(thrown: unknown): { name: string; message: string
   if (typeof thrown === 'object' && thrown !== null) {
     return { name: read('name', 'Error'), message: read('message', ''), stack: read('stack', '') }
   }
-  return { name: 'Error', message: typeof thrown === 'symbol' ? 'a symbol was thrown' : String(thrown), stack: '' }
+  return {
+    name: 'Error',
+    message: typeof thrown === 'symbol' ? 'a symbol was thrown' : String(thrown),
+    stack: '',
+  }
 }

@@ -5,7 +5,11 @@ import { bounded, field } from './field.ts'
 export type AccessFormat = 'classic' | 'combined' | 'json'
 
 /** What other plugins add to a call, where they are listed. */
-type LoggedCall = Call & { readonly accessKey?: unknown; readonly requestId?: unknown }
+type LoggedCall = Call & {
+  readonly accessKey?: unknown
+  readonly requestId?: unknown
+  readonly dbStats?: unknown
+}
 
 /** One call as one line, without its newline. `timeMs` is when it ended, since the epoch. */
 export type LineWriter = (call: LoggedCall, outcome: Outcome, timeMs: number) => string
@@ -59,6 +63,8 @@ export const lineWriters: Readonly<Record<AccessFormat, LineWriter>> = {
       ...(outcome.items !== undefined && { items: outcome.items }),
       ...(!outcome.ok && { error: errorOf(outcome.error) }),
       ...(requestId !== undefined && { requestId: bounded(requestId) }),
+      // What a call asked of its databases, where a plugin has counted it.
+      ...(call.dbStats !== undefined && { db: call.dbStats }),
       call: call.id,
       peer: call.peer ?? null,
     }

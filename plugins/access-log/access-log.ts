@@ -31,10 +31,7 @@ export function accessLog(options: AccessLogOptions = {}): AccessLog {
   const { format = 'classic', ...fileOptions } = options
   if (!Object.hasOwn(lineWriters, format)) {
     const known = Object.keys(lineWriters).join(', ')
-    throw new ZaskError(
-      'ZASK_OPTION_INVALID',
-      `accessLog has no format '${format}'. Use one of: ${known}.`,
-    )
+    throw new ZaskError('ZASK_OPTION_INVALID', `accessLog has no format '${format}'. Use one of: ${known}.`)
   }
   const outputs: (LogFile | StandardOutput)[] = []
   return {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Migration } from '@mikro-orm/migrations'
@@ -6,7 +6,8 @@ import { defineEntity, p } from '@mikro-orm/core'
 import { Seeder } from '@mikro-orm/seeder'
 import { expect } from 'chai'
 import { createCore } from 'zask'
-import { type Database, entityFor, mikroOrm } from 'zask/plugins/mikro-orm'
+import { accessLog } from 'zask/plugins/access-log'
+import { type Database, type DatabaseStats, entityFor, mikroOrm } from 'zask/plugins/mikro-orm'
 import { pluginContract, testCore } from 'zask/testing'
 import { PostgresServer } from '../../support/postgres.ts'
 import { repository, run } from '../../support/processes.ts'
@@ -91,6 +92,34 @@ describe('mikroOrm', () => {
       ['login'],
       ['flag'],
     ])
+  })
+
+  it('lets the access log say what each call asked of its databases', async () => {
+    const path = join(folder, 'access.log')
+    const db = mikroOrm({ entities: [Flag] })
+    await using test = await testCore({
+      services: [
+        {
+          flags: () => db.query(Flag).count(),
+          async prepare(): Promise<void> {
+            await db.createAll({ bind: 'appmeta' })
+          },
+          nothing: () => 1,
+        },
+      ],
+      plugins: [accessLog({ format: 'json' }), db],
+      config: { DEBUG: false, ZERORPC_ACCESS_LOG: path, DATABASE_BINDS: { appmeta: 'sqlite://' } },
+    })
+    await test.client.prepare()
+    await test.client.flags()
+    await test.client.nothing()
+    await test.core.stop()
+    const lines = (await readFile(path, 'utf8')).trim().split('\n')
+    const records = lines.map((line) => JSON.parse(line) as { method: string; db?: DatabaseStats })
+    const asked = (method: string) => records.find((record) => record.method === method)?.db
+    expect(asked('flags')).to.have.nested.property('appmeta.queries', 1)
+    expect(asked('flags')?.['appmeta']?.ms).to.be.a('number')
+    expect(asked('nothing')).to.equal(undefined)
   })
 
   it('migrates and seeds each bind by itself', async () => {
