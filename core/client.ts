@@ -9,7 +9,7 @@ import { shown } from './secrets.ts'
 import { Connection } from './wire/connection.ts'
 
 export interface ClientOptions extends EndOptions {
-  /** The version of the service asked for. Default: the one its config calls the default. */
+  /** The version asked for, sent along with the service's name. Default: the one its config calls the default. */
   version?: string
   /** The service's name, where the target is an endpoint: it is sent along as `service_name`. */
   service?: string
@@ -48,6 +48,10 @@ export class ClientEnd implements MadeCallOwner {
     this.timeoutMs = milliseconds('timeoutMs', options.timeoutMs, 30_000)
     this.headers = {
       ...(options.service === undefined ? {} : { service_name: options.service }),
+      // Without the name it would say nothing: whose version is meant?
+      ...(options.service === undefined || options.version === undefined
+        ? {}
+        : { service_version: options.version }),
       ...options.headers,
     }
     this.#onClosed = onClosed

@@ -231,6 +231,10 @@ describe('core.start', () => {
     const headers = { service_version: '0.9' }
     const { client } = await cores.client<Old>(endpoint, { service: 'greeter', headers })
     expect(await client.greet()).equal('old')
+    const { client: asked } = await cores.client<Old>(endpoint, { service: 'greeter', version: '0.9' })
+    expect(await asked.greet()).equal('old')
+    const { client: newer } = await cores.client<Greeter>(endpoint, { service: 'greeter', version: '1.0' })
+    expect(await newer.greet('you')).equal('hello you')
   })
 
   it('asks plugins where a service is, and names the remedies where nobody knows', async () => {
