@@ -68,6 +68,7 @@ async function benchMethod(line: CommandLine): Promise<number> {
     return reportOf(tally)
   })
   terminal.write(asJson ? `${json(report)}\n` : readableReport(report, terminal))
+  if (terminal.signal.aborted) return exitCodes.interrupted
   return Object.keys(report.errors).length === 0 ? exitCodes.done : exitCodes.failed
 }
 

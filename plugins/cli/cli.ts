@@ -5,8 +5,10 @@ import { benchCommand } from './bench.ts'
 import { callCommand } from './call.ts'
 import { type Command, type CommandLine, Misuse, type Options } from './command.ts'
 import { typesCommand } from './declare.ts'
+import { configCommand, hooksCommand } from './explain.ts'
 import { inspectCommand } from './inspect.ts'
 import { pingCommand } from './ping.ts'
+import { startCommand } from './start.ts'
 import { dim, escapeControls, exitCodes, type Terminal } from './terminal.ts'
 
 const commands: ReadonlyMap<string, Command> = new Map([
@@ -15,6 +17,9 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ['ping', pingCommand],
   ['types', typesCommand],
   ['bench', benchCommand],
+  ['start', startCommand],
+  ['hooks', hooksCommand],
+  ['config', configCommand],
 ])
 
 const commonOptions: Options = {
@@ -48,7 +53,7 @@ export async function runCli(argv: readonly string[], terminal: Terminal): Promi
       throw new Misuse(`Write zask ${name} ${command.usage}`)
     }
     const code = await command.run(line)
-    return terminal.signal.aborted ? exitCodes.interrupted : (code ?? exitCodes.done)
+    return code ?? (terminal.signal.aborted ? exitCodes.interrupted : exitCodes.done)
   } catch (error) {
     return complain(error, terminal)
   }

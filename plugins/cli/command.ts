@@ -31,7 +31,7 @@ export interface Command {
   readonly options: Options
   readonly least: number
   readonly most: number
-  /** Resolves to the exit code, or to nothing where all went well. */
+  /** Resolves to the exit code, or to nothing where all went well or Ctrl-C ended it. */
   run(line: CommandLine): Promise<number | void>
 }
 

@@ -13,7 +13,7 @@ process.once('SIGINT', () => interrupted.abort())
 
 const { stdin, stdout, stderr, env } = process
 const colours = stdout.isTTY && !env['NO_COLOR']
-process.exitCode = await runCli(process.argv.slice(2), {
+const code = await runCli(process.argv.slice(2), {
   write: (words) => void stdout.write(words),
   complain: (words) => void stderr.write(words),
   read: async () => (await text(stdin)).replace(/\r?\n$/, ''),
@@ -21,3 +21,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   colours,
   signal: interrupted.signal,
 })
+// A core that was stopped by a signal may have left its own code.
+if (code !== 0) process.exitCode = code
