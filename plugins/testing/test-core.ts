@@ -61,6 +61,7 @@ export async function testCore<
   const S extends readonly object[],
   const P extends readonly Plugin[] = readonly [],
 >(options: TestCoreOptions<P, S>): Promise<TestCore<P, S>> {
+  checkNames(options)
   const { services } = options
   if (!Array.isArray(services) || services.length === 0) {
     throw optionError('testCore serves a list of at least one service: testCore({ services: [new Users()] })')
@@ -109,6 +110,18 @@ function createTestCore<P extends readonly Plugin[]>(
     ...(root !== undefined && { root }),
   })
   return core
+}
+
+const names: readonly string[] = ['services', 'plugins', 'config', 'root', 'core', 'start', 'client']
+
+/** A misspelt option would leave a plugin out of the test, and the test would pass. */
+function checkNames(options: unknown): void {
+  if (typeof options !== 'object' || options === null) {
+    throw optionError('testCore takes an object of options: testCore({ services: [new Users()] })')
+  }
+  const unknown = Object.keys(options).find((name) => !names.includes(name))
+  if (unknown !== undefined)
+    throw optionError(`testCore has no option '${unknown}'. It has ${names.join(', ')}`)
 }
 
 function givenCore<P extends readonly Plugin[]>(options: TestCoreOptions<P, readonly object[]>): Core<P> {

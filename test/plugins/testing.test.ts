@@ -179,6 +179,10 @@ describe('testCore', () => {
 
   it('says what is wrong with its options', async () => {
     expect(await optionError(() => testCore({ services: [] }))).to.include('at least one service')
+    expect(await optionError(() => testCore(undefined as never))).to.include('an object of options')
+    expect(await optionError(() => testCore({ services: [new Users()], plugin: [] } as never))).to.include(
+      "no option 'plugin'",
+    )
     const core = createCore()
     expect(await optionError(() => testCore({ core, services: [new Users()], config: {} }))).to.include(
       'config',
