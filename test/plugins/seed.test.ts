@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createCore, type RemoteError } from 'zask'
@@ -7,6 +7,7 @@ import { defaults } from 'zask/plugins'
 import { endpoints } from 'zask/plugins/endpoints'
 import { headers } from 'zask/plugins/headers'
 import { requestChain } from 'zask/plugins/request-chain'
+import { outputOf, startModule } from './log-file/support.ts'
 
 async function remoteFailure(
   call: PromiseLike<unknown>,
@@ -57,6 +58,33 @@ describe("the seed's pages", () => {
     const client = await core.client<MySrv>(bound)
     expect(await client.foo()).to.equal('bar')
   })
+
+  for (const [mode, debug] of [
+    ['debug mode: both loggers write to standard output, and no file is made', true],
+    [
+      'both loggers: in production errors and calls go each to a file of their own, and nothing to standard output',
+      false,
+    ],
+  ] as const) {
+    it(mode, async () => {
+      const root = await mkdtemp(join(tmpdir(), 'zask-seed-'))
+      try {
+        const settings = { ZERORPC_ACCESS_LOG: 'access.log', ERROR_LOG: 'error.log' }
+        // Debug is what nobody has to ask for.
+        const loaded = debug ? settings : { ...settings, DEBUG: false }
+        const module = new URL('seed/loggers.ts', import.meta.url)
+        const printed = await outputOf(startModule(module, root, JSON.stringify(loaded)))
+        const inFiles = async (name: string): Promise<string> =>
+          debug ? printed : await readFile(join(root, name), 'utf8')
+        expect((await readdir(root)).toSorted()).to.deep.equal(debug ? [] : ['access.log', 'error.log'])
+        expect(await inFiles('access.log')).to.match(/^None - \[.+\] - "MySrv" - "foo" - OK - \d+ms$/m)
+        expect(await inFiles('error.log')).to.include('said by the service')
+        if (!debug) expect(printed).to.equal('')
+      } finally {
+        await rm(root, { recursive: true })
+      }
+    })
+  }
 
   it('endpoint middleware: a client is made of the service name and a version', async () => {
     await using core = createCore({
