@@ -1,4 +1,4 @@
-import { AsyncSeriesBailHook } from 'tapable'
+import { SyncBailHook } from 'tapable'
 import type { Call, Outcome } from './call.ts'
 import { ZaskError } from './errors.ts'
 import { createFacade, describeArgument, type TapFunction, type TappableHook } from './hook-facade.ts'
@@ -117,8 +117,15 @@ const kinds: Readonly<Record<HookName, HookKind>> = {
 /** Hooks that run while a user waits for start or stop: their unfinished taps are kept, to name one that hangs. */
 const lifecycle: ReadonlySet<HookName> = new Set(['configLoaded', 'started', 'stopping', 'stopped'])
 
-type Done = (error?: Error | null, answer?: unknown) => void
-type LiftedTap = (subject: unknown, outcome: unknown, done: Done) => void
+/** What a lifted tap stops the synchronous run with: it waits for something, or has the answer. */
+interface Stop {
+  /** Resolves to what the tap answers; undefined: nothing. */
+  readonly waiting?: Promise<unknown>
+  readonly answer?: unknown
+  readonly tap: LiftedTap
+}
+
+type LiftedTap = (subject: unknown, outcome: unknown) => Stop | undefined
 
 /** A tap, and what was measured of it. */
 interface TapRecord extends TapPlace {
@@ -136,9 +143,10 @@ interface TapRunning {
  * All hooks of one core: `facade` for plugins to tap, the rest for the core to run.
  *
  * Bare tapable does not wait for an async function given to `tap`, and one throwing tap stops the others. Here
- * each tap enters tapable in its callback form, wrapped: a tap that returns no thenable calls back at once, so
- * that a run of such taps is synchronous from end to end and makes no promise; an observer's wrapper keeps errors
- * to itself.
+ * each tap enters tapable wrapped, in a hook that stops at the first tap that returns something: the wrapper returns
+ * something only where there is something to wait for, and the rest of the run goes on after that. So a run of taps
+ * that wait for nothing is synchronous from end to end and makes neither promise nor closure; an observer's wrapper
+ * keeps errors to itself.
  */
 export class HookSet<C = Call, Cfg = unknown, K = unknown> {
   readonly #onObserverError: (error: unknown, where: TapPlace) => void
@@ -197,29 +205,30 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
     const watched = lifecycle.has(record.hook)
     const takesOutcome = record.hook === 'afterCall'
     const answers = kinds[record.hook] === 'first answer'
-    return (subject, outcome, done) => {
+    const lifted: LiftedTap = (subject, outcome) => {
       const running = watched || this.#listener !== undefined ? this.#begin(record, watched) : undefined
-      let later: Promise<unknown> | undefined
       let answer: unknown
       try {
         answer = takesOutcome ? fn(subject, outcome) : fn(subject)
         // Reading `then` may throw, and a foreign thenable may settle twice: Promise.resolve tames the latter.
         if (isObject(answer) && 'then' in answer && typeof answer.then === 'function') {
-          later = Promise.resolve(answer)
+          const waiting = Promise.resolve(answer).then(
+            (value: unknown) => {
+              if (running !== undefined) this.#finish(running)
+              return answers ? value : undefined
+            },
+            (thrown: unknown) => this.#fail(record, running, thrown),
+          )
+          return { waiting, tap: lifted }
         }
       } catch (thrown) {
-        this.#fail(record, running, thrown, done)
-        return
+        this.#fail(record, running, thrown)
+        return undefined
       }
-      // `done` runs the taps that follow: it must stay outside of the try.
-      if (later !== undefined) {
-        later.then(
-          (value) => this.#pass(record, running, value, done),
-          (thrown: unknown) => this.#fail(record, running, thrown, done),
-        )
-      } else if (answers || running !== undefined) this.#pass(record, running, answer, done)
-      else done()
+      if (running !== undefined) this.#finish(running)
+      return answers && answer !== undefined && answer !== null ? { answer, tap: lifted } : undefined
     }
+    return lifted
   }
 
   #begin(record: TapRecord, watched: boolean): TapRunning {
@@ -228,24 +237,14 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
     return running
   }
 
-  #pass(record: TapRecord, running: TapRunning | undefined, answer: unknown, done: Done): void {
-    if (running !== undefined) this.#finish(running)
-    // For tapable null is an answer, here it is none; what the taps of other hooks return means nothing.
-    if (record.hook === 'resolveEndpoint') done(null, answer ?? undefined)
-    else done()
-  }
-
-  #fail(record: TapRecord, running: TapRunning | undefined, thrown: unknown, done: Done): void {
-    // tapable takes a falsy error for success: `throw undefined` in a gate would open it.
+  /** Reports the error of an observer; that of any other tap is thrown on. */
+  #fail(record: TapRecord, running: TapRunning | undefined, thrown: unknown): void {
+    // Callers tell by the error whether there is one, and `throw undefined` in a gate must not open it.
     const error = thrown ? thrown : falsyThrown(record, thrown)
     if (isObject(error)) this.#culprits.set(error, { hook: record.hook, plugin: record.plugin })
     if (running !== undefined) this.#finish(running, { error })
-    if (kinds[record.hook] === 'observer') {
-      this.#reportObserver(error, record)
-      done()
-    } else {
-      done(error as Error)
-    }
+    if (kinds[record.hook] !== 'observer') throw error
+    this.#reportObserver(error, record)
   }
 
   #finish(running: TapRunning, failure?: { error: unknown }): void {
@@ -273,22 +272,21 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
   }
 }
 
-/**
- * One hook: its taps in running order, and tapable's hook below. All of them are bail hooks, so that one way of
- * calling serves the three kinds; only the taps of `resolveEndpoint` ever hand on an answer.
- */
+/** One hook: its taps in running order, and tapable's hook below. */
 class Line implements TappableHook {
   readonly hook: HookName
   readonly kind: HookKind
   readonly taps: TapRecord[] = []
   readonly #lift: (record: TapRecord, fn: TapFunction) => LiftedTap
-  readonly #series: AsyncSeriesBailHook<[subject: unknown, outcome: unknown], unknown>
+  readonly #series: SyncBailHook<[subject: unknown, outcome: unknown], Stop | undefined>
+  /** In running order; a new list for each new tap, so that a run goes on with the taps it began with. */
+  #lifted: readonly LiftedTap[] = []
 
   constructor(hook: HookName, lift: (record: TapRecord, fn: TapFunction) => LiftedTap) {
     this.hook = hook
     this.kind = kinds[hook]
     this.#lift = lift
-    this.#series = new AsyncSeriesBailHook(['subject', 'outcome'], hook)
+    this.#series = new SyncBailHook(['subject', 'outcome'], hook)
   }
 
   get used(): boolean {
@@ -297,36 +295,42 @@ class Line implements TappableHook {
 
   add(plugin: string, fn: TapFunction): void {
     const record: TapRecord = { hook: this.hook, plugin, calls: 0, totalMs: 0 }
+    const lifted = this.#lift(record, fn)
     const first = this.kind === 'observer'
     // A lower stage runs earlier. Never `before`: a name it does not find puts the tap ahead of all stages.
-    this.#series.tapAsync({ name: plugin, stage: first ? -this.taps.length : 0 }, this.#lift(record, fn))
+    this.#series.tap({ name: plugin, stage: first ? -this.taps.length : 0 }, lifted)
     if (first) this.taps.unshift(record)
     else this.taps.push(record)
+    this.#lifted = first ? [lifted, ...this.#lifted] : [...this.#lifted, lifted]
   }
 
   run(subject: unknown, outcome?: unknown): Promise<void> | undefined {
     if (this.taps.length === 0) return undefined
-    let finished = false
-    let failure: Error | null | undefined
-    let settle: ((error: Error | null | undefined) => void) | undefined
-    this.#series.callAsync(subject, outcome, (error) => {
-      if (settle !== undefined) return settle(error)
-      finished = true
-      failure = error
-    })
-    if (!finished) {
-      return new Promise((resolve, reject) => {
-        settle = (error) => (error ? reject(error) : resolve())
-      })
-    }
-    if (failure) throw failure
-    return undefined
+    const taps = this.#lifted
+    const stop = this.#series.call(subject, outcome)
+    return stop === undefined ? undefined : (this.#resume(taps, stop, subject, outcome) as Promise<void>)
   }
 
-  ask(subject: unknown): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.#series.callAsync(subject, undefined, (error, answer) => (error ? reject(error) : resolve(answer)))
-    })
+  async ask(subject: unknown): Promise<unknown> {
+    const taps = this.#lifted
+    const stop = this.#series.call(subject, undefined)
+    return stop === undefined ? undefined : await this.#resume(taps, stop, subject, undefined)
+  }
+
+  /** The rest of a run that has come upon a tap that waits; ends early with an answer. */
+  async #resume(
+    taps: readonly LiftedTap[],
+    stop: Stop,
+    subject: unknown,
+    outcome: unknown,
+  ): Promise<unknown> {
+    let at: Stop | undefined = stop
+    for (let index = taps.indexOf(stop.tap); ;) {
+      const answer = at?.waiting === undefined ? at?.answer : await at.waiting
+      if (answer !== undefined && answer !== null) return answer
+      if (++index >= taps.length) return undefined
+      at = taps[index]?.(subject, outcome)
+    }
   }
 }
 

@@ -297,8 +297,9 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     else stats.made.failed++
     if (!hooks.afterCall.used) return
     const known = { ...outcome, durationMs: this.elapsedMs() }
-    // Here the event of a socket or a timer runs: the current call is that of the caller, as in beforeCall.
-    void storage.run(this.parent as LiveCall, () => hooks.afterCall.run(this, known))
+    // Here the event of a socket or a timer runs: the current call is to be that of the caller, as in beforeCall.
+    if (storage.getStore() === this.parent) void hooks.afterCall.run(this, known)
+    else void storage.run(this.parent as LiveCall, () => hooks.afterCall.run(this, known))
   }
 }
 
