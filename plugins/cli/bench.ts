@@ -87,8 +87,9 @@ async function run(call: () => Promise<void>, load: Load, tally: Tally, signal: 
   const worker = async (): Promise<void> => {
     while (!signal.aborted) {
       const now = performance.now()
-      const due = rate === undefined ? now : tally.begin + (next++ * 1000) / rate
-      if (Math.max(due, now) - tally.begin >= durationMs) return
+      const offset = rate === undefined ? 0 : (next++ * 1000) / rate
+      if (offset >= durationMs || now - tally.begin >= durationMs) return
+      const due = rate === undefined ? now : tally.begin + offset
       if (due > now) await sleep(due - now, undefined, { signal }).catch(() => undefined)
       if (signal.aborted) return
       try {

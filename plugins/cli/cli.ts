@@ -5,6 +5,7 @@ import { benchCommand } from './bench.ts'
 import { callCommand } from './call.ts'
 import { type Command, type CommandLine, Misuse, type Options } from './command.ts'
 import { typesCommand } from './declare.ts'
+import { doctorCommand } from './doctor.ts'
 import { configCommand, hooksCommand } from './explain.ts'
 import { inspectCommand } from './inspect.ts'
 import { pingCommand } from './ping.ts'
@@ -20,6 +21,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ['start', startCommand],
   ['hooks', hooksCommand],
   ['config', configCommand],
+  ['doctor', doctorCommand],
 ])
 
 const commonOptions: Options = {
