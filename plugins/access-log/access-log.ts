@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { type Plugin, ZaskError } from '../../core/index.ts'
-import { LogFile, type LogFileOptions, StandardOutput } from '../log-file.ts'
+import { checkLogOptions, LogFile, type LogFileOptions, StandardOutput } from '../log-file.ts'
 import { type AccessFormat, lineWriters } from './access-line.ts'
 
 export interface AccessLogConfig {
@@ -28,6 +28,8 @@ export interface AccessLog extends Plugin<{ config: AccessLogConfig }> {
  * Throws `ZASK_OPTION_INVALID`; `ZASK_LOG_FILE_REFUSED` at the start, where the path names no regular file.
  */
 export function accessLog(options: AccessLogOptions = {}): AccessLog {
+  // The format has a message of its own, which a wrong name in JavaScript gets as well.
+  checkLogOptions('accessLog', options, { format: { called: 'a format', accepts: () => true } })
   const { format = 'classic', ...fileOptions } = options
   if (!Object.hasOwn(lineWriters, format)) {
     const known = Object.keys(lineWriters).join(', ')

@@ -1,7 +1,13 @@
 import { resolve } from 'node:path'
 import bunyan from 'bunyan'
 import { type Call, type Plugin, ZaskError } from '../../core/index.ts'
-import { LogFile, type LogFileOptions, StandardOutput } from '../log-file.ts'
+import {
+  checkLogOptions,
+  LogFile,
+  type LogFileOptions,
+  type OptionRule,
+  StandardOutput,
+} from '../log-file.ts'
 import { type Level, type LoggedCall, RecordLogger } from './record-logger.ts'
 import { jsonText, type LogRecord, readableText } from './record-text.ts'
 import { watchCalls, watchEvents, watchHooks } from './watch.ts'
@@ -39,6 +45,18 @@ const levels: Readonly<Record<string, Level>> = {
   CRITICAL: 'fatal',
 }
 
+const ownOptions: Readonly<Record<string, OptionRule>> = {
+  name: { called: 'a text', accepts: (value) => typeof value === 'string' && value !== '' },
+  // Its message stands below.
+  format: { called: 'a format', accepts: () => true },
+  colors: { called: 'true or false', accepts: (value) => typeof value === 'boolean' },
+  level: {
+    called: 'one of trace, debug, info, warn, error, fatal',
+    accepts: (value) => typeof value === 'string' && Object.values(levels).some((level) => level === value),
+  },
+  streams: { called: 'a list of streams of bunyan', accepts: Array.isArray },
+}
+
 /**
  * `core.log` and `call.log`, by bunyan. Records written within a call say which: its service, method, id, and the
  * request id where the plugin request-chain gives one.
@@ -50,6 +68,7 @@ const levels: Readonly<Record<string, Level>> = {
  * Put it first in the list: what other plugins log while they start is then its to write.
  */
 export function debugLog(options: DebugLogOptions = {}): Plugin<{ config: DebugLogConfig }> {
+  checkLogOptions('debugLog', options, ownOptions)
   const {
     name = 'zask',
     format = 'readable',

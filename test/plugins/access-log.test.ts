@@ -59,6 +59,9 @@ async function failed(call: PromiseLike<unknown>): Promise<void> {
   expect(thrown).to.be.instanceOf(Error)
 }
 
+/** As JavaScript calls it, without types. */
+const making = (options: unknown) => () => accessLog(options as object)
+
 describe('access-log', () => {
   type Tested = TestCore<readonly Plugin[], readonly [MySrv]>
   let folder: ReturnType<typeof scratchFolder>
@@ -191,6 +194,18 @@ describe('access-log', () => {
   it('refuses a format it does not know, naming those it does', () => {
     const format = 'xml' as 'json'
     expect(() => accessLog({ format })).to.throw("no format 'xml'. Use one of: classic, combined, json")
+  })
+
+  it('refuses an option it does not have, and values that would delete what is to be kept', () => {
+    expect(making({ rotat: 'none' })).to.throw("accessLog has no option 'rotat'. It has format, rotate, keep")
+    expect(making('json')).to.throw("accessLog takes an object of options, got 'json'.")
+    expect(making(null)).to.throw('accessLog takes an object of options, got null.')
+    expect(making({ rotate: 'nightly' })).to.throw("rotate of accessLog is 'daily' or 'none', got 'nightly'.")
+    for (const keep of [-1, '15', Number.NaN, 1.5])
+      expect(making({ keep })).to.throw('keep of accessLog is a whole')
+    expect(making({ mode: '640' })).to.throw("mode of accessLog is permissions, such as 0o640, got '640'.")
+    expect(making({ onTrouble: 5 })).to.throw('onTrouble of accessLog is a function, got 5.')
+    expect(making({ keep: 0, mode: 0o600, rotate: 'none', device: true, format: 'json' })).not.to.throw()
   })
 
   describe('has one line', () => {

@@ -17,6 +17,9 @@ function outputOfApp(options: object, config: object): Promise<string> {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
+/** As JavaScript calls it, without types. */
+const making = (options: unknown) => () => debugLog(options as object)
+
 describe('debug-log', () => {
   let folder: ReturnType<typeof scratchFolder>
   let path: string
@@ -333,6 +336,16 @@ describe('debug-log', () => {
 
   it('refuses a format it does not know', () => {
     expect(() => debugLog({ format: 'xml' as 'json' })).to.throw("no format 'xml'. Use readable or json.")
+  })
+
+  it('refuses an option it does not have, and values that options cannot have', () => {
+    expect(making({ colours: true })).to.throw(
+      "debugLog has no option 'colours'. It has name, format, colors",
+    )
+    expect(making({ level: 'loud' })).to.throw('level of debugLog is one of trace, debug, info, warn, error')
+    expect(making({ streams: 5 })).to.throw('streams of debugLog is a list of streams of bunyan, got 5.')
+    expect(making({ keep: -1 })).to.throw('keep of debugLog is a whole number of files')
+    expect(making(null)).to.throw('debugLog takes an object of options, got null.')
   })
 
   describe('the x-ray of a core', () => {

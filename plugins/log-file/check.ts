@@ -1,0 +1,52 @@
+import { inspect } from 'node:util'
+import { ZaskError } from '../../core/index.ts'
+import type { LogFileOptions } from './log-file.ts'
+
+/** What an option may be, and how a message calls that. */
+export interface OptionRule {
+  readonly called: string
+  accepts(value: unknown): boolean
+}
+
+const rules: Readonly<Record<Exclude<keyof LogFileOptions, 'dayOf'>, OptionRule>> = {
+  rotate: { called: "'daily' or 'none'", accepts: (value) => value === 'daily' || value === 'none' },
+  keep: {
+    called: 'a whole number of files, 0 or more',
+    accepts: (value) => Number.isSafeInteger(value) && Number(value) >= 0,
+  },
+  mode: {
+    called: 'permissions, such as 0o640',
+    accepts: (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 0o7777,
+  },
+  device: { called: 'true or false', accepts: (value) => typeof value === 'boolean' },
+  onTrouble: { called: 'a function', accepts: (value) => typeof value === 'function' },
+}
+
+/**
+ * The options of a plugin that writes to a log file: those of the file, and its own. A misspelt one would silently do
+ * nothing, and a `keep` below 0 delete what it should keep.
+ *
+ * @throws ZaskError `ZASK_OPTION_INVALID`
+ */
+export function checkLogOptions(
+  plugin: string,
+  options: object,
+  own: Readonly<Record<string, OptionRule>>,
+): void {
+  if (typeof options !== 'object' || options === null) {
+    throw invalid(`${plugin} takes an object of options, got ${inspect(options)}.`)
+  }
+  const all: Readonly<Record<string, OptionRule>> = { ...own, ...rules }
+  for (const [name, value] of Object.entries(options)) {
+    const rule = Object.hasOwn(all, name) ? all[name] : undefined
+    if (rule === undefined) {
+      throw invalid(`${plugin} has no option '${name}'. It has ${Object.keys(all).join(', ')}.`)
+    }
+    if (value === undefined || rule.accepts(value)) continue
+    throw invalid(`${name} of ${plugin} is ${rule.called}, got ${inspect(value, { depth: 0 })}.`)
+  }
+}
+
+function invalid(message: string): ZaskError {
+  return new ZaskError('ZASK_OPTION_INVALID', message)
+}
