@@ -145,7 +145,10 @@ export class PageRun {
       command === 'npm start' && port !== undefined ? `npm start -- tcp://127.0.0.1:${port}` : command
     return new Spawned('/bin/sh', ['-c', `exec ${line}`], {
       cwd: inRepository ? repository : this.folder,
-      env: command.startsWith('npm ') ? {} : { PATH: `${this.#bin}:${process.env['PATH']}` },
+      // A test run by `npm run -s` hands its silence on; a user's terminal has none.
+      env: command.startsWith('npm ')
+        ? { npm_config_loglevel: 'error' }
+        : { PATH: `${this.#bin}:${process.env['PATH']}` },
     })
   }
 
