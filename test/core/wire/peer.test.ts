@@ -29,12 +29,20 @@ describe('a peer', () => {
 
   it('that is zask gets the events of one turn of the event loop in one message', async () => {
     const peer = host.peer({ zask: true })
-    emitMany(peer, 50)
+    emitMany(peer, 30)
     expect(host.messages).to.deep.equal([])
     await turn()
     emitMany(peer, 3)
     await turn()
-    expect(eventsPerMessage()).to.deep.equal([50, 3])
+    expect(eventsPerMessage()).to.deep.equal([30, 3])
+  })
+
+  it('that is zask gets many events in parts, the first before the turn is over', async () => {
+    const peer = host.peer({ zask: true })
+    emitMany(peer, 50)
+    expect(eventsPerMessage()).to.deep.equal([32])
+    await turn()
+    expect(eventsPerMessage()).to.deep.equal([32, 18])
   })
 
   it('that is zask gets a message as soon as it holds 64 KiB', () => {
