@@ -12,6 +12,9 @@ export interface WireError {
   readonly headers: Record<string, unknown> | undefined
 }
 
+/** The header key of a request by which its remaining time travels, in milliseconds. */
+export const deadlineKey = 'deadline_ms'
+
 /**
  * The header key of an ERR that says that the call was refused before anything of it ran. A code cannot say so: a
  * method may have failed because a service it called itself refused, and hands that error on.

@@ -1,4 +1,4 @@
-import { fromWireError, refusedKey } from './answer.ts'
+import { deadlineKey, fromWireError, refusedKey } from './answer.ts'
 import type { Target } from './balancer.ts'
 import { type Dependent, LiveCall, type Outcome } from './call.ts'
 import { describeThrown, ZaskError } from './errors.ts'
@@ -120,7 +120,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     const { headers } = this
     // Remaining time, not a point in time: clocks of two machines differ.
     if (this.deadline !== undefined)
-      headers['deadline_ms'] = Math.max(1, Math.round(this.deadline - this.#sentAt))
+      headers[deadlineKey] = Math.max(1, Math.round(this.deadline - this.#sentAt))
     try {
       this.#channel = target.connection.open(this, this.method, this.args, headers)
       target.open++

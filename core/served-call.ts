@@ -1,4 +1,4 @@
-import { refusedKey, toWireError } from './answer.ts'
+import { deadlineKey, refusedKey, toWireError } from './answer.ts'
 import { LiveCall, type Outcome } from './call.ts'
 import { ZaskError } from './errors.ts'
 import { answerBuiltIn, builtInNames } from './introspection.ts'
@@ -55,7 +55,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
     this.#malformed =
       request.malformed ?? (Array.isArray(request.args) ? undefined : 'the arguments are no array')
     channel.listener = this
-    const remainingMs = request.headers['deadline_ms']
+    const remainingMs = request.headers[deadlineKey]
     if (typeof remainingMs === 'number' && remainingMs >= 0 && remainingMs < 2 ** 31) {
       this.expireAfter(remainingMs)
       owner.kernel.wheel.schedule(this, remainingMs)
