@@ -2,6 +2,8 @@ import type { Connection } from './wire/connection.ts'
 
 /** Weight of the newest latency in the moving average. */
 const weight = 0.2
+/** An endpoint that was slow gets no calls, so nothing would show that it no longer is: its latency fades by half so often. */
+const halfLifeMs = 2_000
 /** How long an endpoint that says it is stopping gets no calls, if its connection stays. */
 const avoidMs = 5_000
 
@@ -13,6 +15,7 @@ export class Target {
   /** Calls on their way. */
   open = 0
   #latencyMs = 0
+  #answeredAt = 0
   #avoidedUntil = 0
   /** Its connection stands but a call heard nothing: it is asked again before it gets calls. */
   suspect = false
@@ -31,11 +34,15 @@ export class Target {
   }
 
   /** Expected wait: a fast endpoint with many calls may be slower than a slow one with few. */
-  get load(): number {
-    return (this.open + 1) * (this.#latencyMs + 0.1)
+  loadAt(now: number): number {
+    const faded = this.#latencyMs * 2 ** ((this.#answeredAt - now) / halfLifeMs)
+    return (this.open + 1) * (faded + 0.1)
   }
 
-  answered(latencyMs: number): void {
+  /** Both as `performance.now()` has them. */
+  answered(sentAt: number, now: number = performance.now()): void {
+    const latencyMs = now - sentAt
+    this.#answeredAt = now
     this.#latencyMs = this.#latencyMs === 0 ? latencyMs : this.#latencyMs * (1 - weight) + latencyMs * weight
   }
 
@@ -46,6 +53,7 @@ export class Target {
 
   /** Its connection is new: whatever it said before does not count. */
   renewed(): void {
+    this.#latencyMs = 0
     this.#avoidedUntil = 0
     this.suspect = false
   }
@@ -55,7 +63,7 @@ export class Target {
  * Picks the endpoint of a call: the better of two picked by chance. Always taking the best would send every
  * client's calls to the same endpoint until its figures catch up.
  */
-export function pickTarget(targets: readonly Target[], except?: Target): Target | undefined {
+export function pickTarget(targets: readonly Target[], except?: Target, at?: number): Target | undefined {
   if (targets.length === 1) {
     const only = targets[0] as Target
     return only !== except && only.connection.up ? only : undefined
@@ -68,5 +76,6 @@ export function pickTarget(targets: readonly Target[], except?: Target): Target 
   const first = Math.floor(Math.random() * candidates.length)
   const second = (first + 1 + Math.floor(Math.random() * (candidates.length - 1))) % candidates.length
   const [one, other] = [candidates[first] as Target, candidates[second] as Target]
-  return one.load <= other.load ? one : other
+  const now = at ?? performance.now()
+  return one.loadAt(now) <= other.loadAt(now) ? one : other
 }

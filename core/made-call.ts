@@ -145,11 +145,11 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
       // From here on it is the reader who decides how long it waits.
       this.#owner.kernel.wheel.cancel(this)
       this.deadline = undefined
-      this.target?.answered(performance.now() - this.#sentAt)
+      this.target?.answered(this.#sentAt)
       this.#resolve(stream satisfies RemoteStream<unknown>)
       stream.onEvent(event)
     } else {
-      this.target?.answered(performance.now() - this.#sentAt)
+      this.target?.answered(this.#sentAt)
       const { args } = event
       ;(this.#channel as Channel).close()
       this.#release()

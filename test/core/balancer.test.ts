@@ -50,13 +50,27 @@ describe('pickTarget', () => {
   it('weighs open calls by latency', () => {
     const [fast, slow] = [target().target, target().target]
     for (let answer = 0; answer < 50; answer++) {
-      fast.answered(1)
-      slow.answered(20)
+      fast.answered(performance.now() - 1)
+      slow.answered(performance.now() - 20)
     }
     fast.open = 5
     expect([...picks([fast, slow], 100).keys()]).deep.equal([fast])
     fast.open = 50
     expect([...picks([fast, slow], 100).keys()]).deep.equal([slow])
+  })
+
+  it('asks an endpoint again that was slow, when nothing was heard of it for a while or its connection is new', () => {
+    const [fast, slow] = [target().target, target().target]
+    fast.answered(0, 1)
+    slow.answered(0, 100)
+    const pickAt = (now: number): Target | undefined => pickTarget([fast, slow], undefined, now)
+    expect(pickAt(1_000)).equal(fast)
+    fast.answered(29_999, 30_000)
+    expect(pickAt(30_000)).equal(slow)
+    slow.answered(30_000, 30_100)
+    expect(pickAt(30_100)).equal(fast)
+    slow.renewed()
+    expect(pickAt(30_100)).equal(slow)
   })
 
   it('leaves out what is down, suspect or stopping, and takes them in when their connection is new', () => {
