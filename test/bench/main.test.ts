@@ -51,7 +51,7 @@ describe('npm run bench', function () {
   this.timeout(60_000)
 
   it('prints nothing but one array of results with --json', async () => {
-    const { code, stdout } = await run(
+    const { code, stdout, stderr } = await run(
       '--json',
       '--system',
       'raw-zeromq',
@@ -60,7 +60,7 @@ describe('npm run bench', function () {
       '--rounds',
       '1',
     )
-    expect(code).to.equal(0)
+    expect(code, stderr).to.equal(0)
     const results: Record<string, unknown>[] = JSON.parse(stdout)
     expect(results.map(({ payload, inFlight }) => [payload, inFlight])).to.deep.equal([
       ['small-integer', 1],
@@ -91,16 +91,16 @@ describe('npm run bench', function () {
   })
 
   it('prints a table in which a system that does not stream has a dash', async () => {
-    const { code, stdout } = await run('--system', 'raw-zeromq', '--seconds', '0.05', '--rounds', '1')
-    expect(code).to.equal(0)
+    const { code, stdout, stderr } = await run('--system', 'raw-zeromq', '--seconds', '0.05', '--rounds', '1')
+    expect(code, stderr).to.equal(0)
     expect(stdout).to.match(/^echo of a small integer, 64 in flight +calls\/s +spread +p50 µs/m)
     expect(stdout).to.match(/^ {2}raw-zeromq +[\d,]+ +±0 % +[\d,.]+ +[\d,.]+ +\d+ % +\d+ % +1\.00 +-$/m)
     expect(stdout).to.match(/^stream of 100,000 items .*\n {2}raw-zeromq( +-)+$/m)
   })
 
   it('says what each process has in use with --memory, and whether that grew', async () => {
-    const { code, stdout } = await run('--memory', '--system', 'raw-zeromq', '--calls', '2000')
-    expect(code).to.equal(0)
+    const { code, stdout, stderr } = await run('--memory', '--system', 'raw-zeromq', '--calls', '2000')
+    expect(code, stderr).to.equal(0)
     const lines = stdout.trimEnd().split('\n')
     expect(lines).to.have.length(12)
     expect(lines[10]).to.match(/^raw-zeromq +2,000 calls +client +[\d.]+ MiB +server +[\d.]+ MiB$/)
@@ -121,7 +121,7 @@ describe('npm run bench', function () {
 
   it('explains each of its flags with --help', async () => {
     const { code, stdout, stderr } = await run('--help')
-    expect(code).to.equal(0)
+    expect(code, stderr).to.equal(0)
     expect(stderr).to.equal('')
     for (const flag of [
       'quick',

@@ -31,8 +31,9 @@ function isEvent(value: unknown): value is Event {
 }
 
 // A send that may wait goes through zeromq.js' poller; one that may not is synchronous, and half again as fast. It
-// cannot fail here: the load keeps fewer messages in flight than the high-water mark of 1,000.
-const socketOptions = { sendTimeout: 0, linger: 0 }
+// must not fail: without limits, because libzmq hears of what was read only every 500 messages, so that 512 in flight
+// may look like more than the usual 1,000, and a router drops in silence what is beyond them.
+const socketOptions = { sendTimeout: 0, sendHighWaterMark: 0, receiveHighWaterMark: 0, linger: 0 }
 
 function key(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1')
