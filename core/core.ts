@@ -18,6 +18,7 @@ import {
   type Plugin,
   type PluginCore,
 } from './plugin.ts'
+import { ProcessGauge } from './process-gauge.ts'
 import type { AnyService, Client } from './remote.ts'
 import { Server, type ServerOptions } from './server.ts'
 import { Service, type ServiceOptions } from './service.ts'
@@ -109,6 +110,7 @@ class LiveCore {
   readonly #wheel = new TimerWheel()
   readonly #counters = new WireCounters()
   readonly #stats = new CoreStats()
+  readonly #gauge = new ProcessGauge()
   readonly #kernel: Kernel
   readonly #hookTimeoutMs: number
   /** Runs a function as if nobody had called it: what it starts belongs to no call. */
@@ -186,7 +188,8 @@ class LiveCore {
   get stats(): StatsReport {
     let channels = 0
     for (const end of [...this.#servers, ...this.#clients]) channels += end.openChannels
-    return this.#stats.report(this.#counters, channels, this.#wheel.size)
+    const services = [...this.#servers].flatMap((server) => server.report())
+    return { ...this.#stats.report(this.#counters, channels, this.#wheel.size), services }
   }
 
   async start(target: object | readonly object[], options: StartOptions = {}): Promise<Started> {
@@ -263,6 +266,7 @@ class LiveCore {
       wheel: this.#wheel,
       counters: this.#counters,
       stats: this.#stats,
+      gauge: this.#gauge,
       log,
       hookTimeoutMs: this.#hookTimeoutMs,
       nextId: () => `${this.#idPrefix}-${(++this.#calls).toString(36)}`,
@@ -400,6 +404,7 @@ class LiveCore {
     for (const server of servers) await attempt(() => server.close())
     await attempt(() => this.#notify('stopped'))
     this.#wheel.close()
+    this.#gauge.close()
     this.#signals?.remove()
     if (errors.length > 0) throw errors[0]
     return cut

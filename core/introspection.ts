@@ -25,7 +25,10 @@ export interface ServiceInfo {
   methods: Record<string, MethodInfo>
 }
 
-/** The only names with a leading underscore that a peer may call. */
+/** zask's own built-in call; no peer of another make knows it. */
+export const statsMethod = '_zask_stats'
+
+/** The only names with a leading underscore that a peer may call, beside `_zask_stats`. */
 export const builtInNames: ReadonlySet<string> = new Set([
   '_zerorpc_inspect',
   '_zerorpc_list',

@@ -1,5 +1,6 @@
 import type { Call, CallOrigin, CallStorage } from './call.ts'
 import type { HookSet } from './hooks.ts'
+import type { ProcessGauge } from './process-gauge.ts'
 import type { CoreStats } from './stats.ts'
 import type { WireCounters } from './wire/counters.ts'
 import type { TimerWheel } from './wire/timer-wheel.ts'
@@ -11,6 +12,7 @@ export interface Kernel extends CallOrigin {
   readonly wheel: TimerWheel
   readonly counters: WireCounters
   readonly stats: CoreStats
+  readonly gauge: ProcessGauge
   /** Milliseconds that the taps of one run of a hook may take together before somebody goes on without them. */
   readonly hookTimeoutMs: number
   /** Tracebacks are sent to callers. Config `DEBUG`, read at each use. */

@@ -1,9 +1,10 @@
 import { deadlineKey, refusedKey, toWireError } from './answer.ts'
 import { LiveCall, type Outcome } from './call.ts'
 import { ZaskError } from './errors.ts'
-import { answerBuiltIn, builtInNames } from './introspection.ts'
+import { answerBuiltIn, builtInNames, statsMethod } from './introspection.ts'
 import { isThenable, type ItemSource, itemSourceOf } from './item-source.ts'
 import type { Kernel } from './kernel.ts'
+import type { ServerStats, ServiceFigures } from './service-stats.ts'
 import type { Service } from './service.ts'
 import type { Channel, ChannelListener } from './wire/channel.ts'
 import type { Event } from './wire/event.ts'
@@ -14,8 +15,11 @@ const abandonMs = 5_000
 /** What a call needs of the server it came to. */
 export interface ServedCallOwner {
   readonly kernel: Kernel
+  readonly figures: ServiceFigures
   /** The call's session has ended; its place is free. */
   onEnded(call: ServedCall): void
+  /** What `_zask_stats` answers. */
+  look(call: ServedCall): ServerStats
 }
 
 /**
@@ -158,6 +162,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
   #invoke(): unknown {
     const method = this.#served.method(this.method)
     if (method === undefined) {
+      if (this.method === statsMethod) return this.#owner.look(this)
       if (builtInNames.has(this.method)) return answerBuiltIn(this.#served, this.method, this.args)
       // zerorpc-python's answer: NameError, with the bare name as its text (core.py:150).
       throw new ZaskError('ZASK_METHOD_UNKNOWN', this.method.slice(0, 200), {
@@ -170,6 +175,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
         `The request for '${this.method}' cannot be read: ${this.#malformed}.`,
       )
     }
+    method.runs++
     return (method.fn as (...args: readonly unknown[]) => unknown).apply(
       this.#served.target,
       this.args as unknown[],
@@ -205,6 +211,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
     const channel = this.#channel
     let stepping = false
     this.#items = 0
+    if (!this.#ended) this.#owner.figures.streams++
     try {
       // A call that ended before its stream was there has no use for items.
       while (this.#outcome === undefined) {
@@ -306,7 +313,8 @@ export class ServedCall extends LiveCall implements ChannelListener {
   #end(): void {
     if (this.#ended) return
     this.#ended = true
-    const { kernel } = this.#owner
+    const { kernel, figures } = this.#owner
+    if (this.#items !== undefined) figures.streams--
     kernel.wheel.cancel(this)
     if (!kernel.hooks.afterCall.used && !kernel.hooks.sessionEnd.used) this.#owner.onEnded(this)
     else if (kernel.storage.getStore() === this) this.#observe()

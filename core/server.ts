@@ -1,7 +1,9 @@
 import { ZaskError } from './errors.ts'
+import { statsMethod } from './introspection.ts'
 import type { Kernel } from './kernel.ts'
 import { type EndOptions, wholeNumber, wireOptions } from './options.ts'
 import { ServedCall, type ServedCallOwner } from './served-call.ts'
+import { type ServerStats, ServiceFigures, type ServiceStats } from './service-stats.ts'
 import type { Service } from './service.ts'
 import type { Channel } from './wire/channel.ts'
 import type { Event } from './wire/event.ts'
@@ -21,6 +23,8 @@ const lingerMs = 1000
 class Pool implements ServedCallOwner {
   readonly kernel: Kernel
   readonly service: Service
+  readonly figures: ServiceFigures = new ServiceFigures()
+  readonly #channels: () => number
   readonly #size: number
   readonly #queueSize: number
   readonly #running = new Set<ServedCall>()
@@ -30,9 +34,10 @@ class Pool implements ServedCallOwner {
   #onIdle: (() => void)[] = []
   #filling = false
 
-  constructor(kernel: Kernel, service: Service, options: ServerOptions) {
+  constructor(kernel: Kernel, service: Service, options: ServerOptions, channels: () => number) {
     this.kernel = kernel
     this.service = service
+    this.#channels = channels
     this.#size = wholeNumber('poolSize', options.poolSize, 1000, 1, 1_000_000)
     this.#queueSize = wholeNumber('queueSize', options.queueSize, 1000, 0, 1_000_000)
   }
@@ -45,8 +50,13 @@ class Pool implements ServedCallOwner {
       this.#open++
       this.#queue.add(call)
       this.kernel.stats.queued++
+    } else if (call.method === statsMethod) {
+      // Who looks why calls are refused must see it: the answer is there at once and takes nobody's place.
+      this.#open++
+      call.run()
     } else {
       this.kernel.stats.served.overloaded++
+      this.figures.overloaded++
       this.refuse(
         call,
         new ZaskError(
@@ -65,15 +75,38 @@ class Pool implements ServedCallOwner {
 
   onEnded(call: ServedCall): void {
     const { stats } = this.kernel
-    if (call.outcome?.ok === true) stats.served.ok++
-    else stats.served.failed++
+    const isLook = call.method === statsMethod
+    const { outcome } = call
+    if (outcome?.ok === true) {
+      stats.served.ok++
+      if (!isLook) this.figures.ok++
+    } else {
+      stats.served.failed++
+      if (!isLook) this.figures.failed++
+    }
     this.#open--
     if (this.#running.delete(call)) {
       stats.running--
+      if (!isLook && outcome !== undefined && outcome.items === undefined) {
+        this.figures.latency.record(outcome.durationMs)
+      }
       if (this.#queue.size > 0) this.#fill()
     } else if (this.#queue.delete(call)) stats.queued--
     if (this.#open > 0 || this.#onIdle.length === 0) return
     for (const resolve of this.#onIdle.splice(0)) resolve()
+  }
+
+  report(): ServiceStats {
+    const [running, queued, sessions] = [this.#running.size, this.#queue.size, this.#open]
+    return this.figures.report(this.service, { running, queued, sessions, streams: this.figures.streams })
+  }
+
+  /** The call that looks is none of those it sees. */
+  look(call: ServedCall): ServerStats {
+    const report = this.report()
+    const { running, sessions } = report.now
+    const now = { ...report.now, running: running - Number(this.#running.has(call)), sessions: sessions - 1 }
+    return { ...report, now, channels: this.#channels() - 1, process: this.kernel.gauge.look() }
   }
 
   /** Resolves when no session is open: nothing runs, nothing waits, and no observer is still at work. */
@@ -120,7 +153,8 @@ export class Server {
   constructor(kernel: Kernel, services: readonly Service[], options: ServerOptions) {
     this.#kernel = kernel
     this.#options = wireOptions(options, lingerMs)
-    this.#pools = services.map((service) => new Pool(kernel, service, options))
+    const channels = (): number => this.openChannels
+    this.#pools = services.map((service) => new Pool(kernel, service, options, channels))
   }
 
   get services(): Service[] {
@@ -131,15 +165,23 @@ export class Server {
     return this.#sockets.reduce((sum, socket) => sum + socket.openChannels, 0)
   }
 
+  report(): ServiceStats[] {
+    return this.#pools.map((pool) => pool.report())
+  }
+
   /** Serves some of the services at an endpoint, and answers with its real address. */
   async bind(endpoint: string, services: readonly Service[]): Promise<string> {
-    const socket = this.#socket(services)
-    return await socket.bind(endpoint)
+    const pools = this.#poolsOf(services)
+    const bound = await this.#socket(pools).bind(endpoint)
+    for (const { figures } of pools) figures.endpoints.push(bound)
+    return bound
   }
 
   /** Serves by dialling out to an endpoint where a client is bound. */
   connect(endpoint: string, services: readonly Service[]): void {
-    this.#socket(services).connect(endpoint)
+    const pools = this.#poolsOf(services)
+    this.#socket(pools).connect(endpoint)
+    for (const { figures } of pools) figures.endpoints.push(endpoint)
   }
 
   /**
@@ -175,8 +217,11 @@ export class Server {
     return this.#pools.reduce((sum, pool) => sum + pool.cut(error), 0)
   }
 
-  #socket(services: readonly Service[]): ServerMultiplexer {
-    const pools = this.#pools.filter((pool) => services.includes(pool.service))
+  #poolsOf(services: readonly Service[]): Pool[] {
+    return this.#pools.filter((pool) => services.includes(pool.service))
+  }
+
+  #socket(pools: readonly Pool[]): ServerMultiplexer {
     const { wheel, counters } = this.#kernel
     const socket = new ServerMultiplexer(this.#options, wheel, counters, (channel, request) =>
       this.#accept(pools, channel, request),
@@ -215,7 +260,7 @@ function choose(pools: readonly Pool[], request: Event): [Pool, ZaskError?] {
   }
   const having = pools.filter((pool) => pool.service.method(request.name) !== undefined)
   if (having.length === 1) return [having[0] as Pool]
-  if (having.length === 0 && !request.name.startsWith('_zerorpc_')) return [only]
+  if (having.length === 0 && !/^_z(erorpc|ask)_/.test(request.name)) return [only]
   const names = pools.map((pool) => `'${pool.service.displayName}'`).join(', ')
   return [
     only,
@@ -223,6 +268,7 @@ function choose(pools: readonly Pool[], request: Event): [Pool, ZaskError?] {
       'ZASK_SERVICE_AMBIGUOUS',
       `Several services share this endpoint and more than one has '${request.name.slice(0, 200)}'. ` +
         `Say which in the header service_name: ${names}.`,
+      { details: { services: pools.map(({ service }) => [service.name ?? null, service.version ?? null]) } },
     ),
   ]
 }

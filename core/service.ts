@@ -5,6 +5,8 @@ import { nearMiss } from './near-miss.ts'
 export interface Method {
   readonly name: string
   readonly fn: (...args: never[]) => unknown
+  /** How often it was run. */
+  runs: number
 }
 
 export interface ServiceOptions {
@@ -186,7 +188,7 @@ function collect(target: object): Collected {
       const fn: unknown = descriptor.value
       const reason = reasonToHide(name, descriptor)
       if (reason !== undefined) hidden.set(name, reason)
-      else if (isFunction(fn)) methods.set(name, Object.freeze({ name, fn }))
+      else if (isFunction(fn)) methods.set(name, { name, fn, runs: 0 })
       else hidden.set(name, 'is not a function')
     }
   }

@@ -1,3 +1,4 @@
+import type { ServiceStats } from './service-stats.ts'
 import type { WireCounters } from './wire/counters.ts'
 
 /** Numbers of one core. All but those under `now` only ever grow. */
@@ -21,6 +22,8 @@ export interface StatsReport {
     /** What came in and was not used, by reason. */
     readonly dropped: Readonly<Record<string, number>>
   }
+  /** Each service that is served, as it answers `_zask_stats` itself. */
+  readonly services: readonly ServiceStats[]
 }
 
 /** Where servers and clients count. */
@@ -31,7 +34,7 @@ export class CoreStats {
   queued = 0
   calling = 0
 
-  report(counters: WireCounters, channels: number, timers: number): StatsReport {
+  report(counters: WireCounters, channels: number, timers: number): Omit<StatsReport, 'services'> {
     const { running, queued, calling } = this
     return {
       served: { ...this.served },
