@@ -55,6 +55,8 @@ export const errorCodes = {
   ZASK_HEADERS_VERSION: 'VersionNotMatchException',
   ZASK_HEADERS_KEY_UNKNOWN: 'NoSuchAccessKeyException',
   ZASK_HEADERS_KEY_MISSING: 'MissingAccessKeyException',
+  // rehearsals
+  ZASK_FAULT_INJECTED: 'InjectedFault',
   // databases
   ZASK_DATABASE_URI: 'ConfigError',
   // What the original raises, by an assert.
