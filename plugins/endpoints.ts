@@ -34,11 +34,16 @@ export function endpoints(): Plugin<{ config: EndpointsConfig }> {
     name: 'endpoints',
     apply(core) {
       const { config } = core
-      config.check('ZERORPC_*', (value, key) => (isOwned(config, key) ? undefined : expectation(value)))
+      config.check('ZERORPC_*', (value, key) =>
+        key === logKey || isOwned(config, key) ? undefined : expectation(value),
+      )
       core.hooks.resolveEndpoint.tap('endpoints', (query) => find(config, query))
     },
   }
 }
+
+/** Settings shared with those who only call have the original's log file in them, whoever writes it. */
+const logKey = 'ZERORPC_ACCESS_LOG'
 
 function find(config: Config, query: EndpointQuery): ResolvedEndpoint {
   const { service, role } = query
