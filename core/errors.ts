@@ -65,6 +65,7 @@ export const errorCodes = {
   ZASK_DATABASE_RELATION: 'DatabaseError',
   ZASK_DATABASE_UNREACHABLE: 'DatabaseError',
   ZASK_DATABASE_NO_SESSION: 'DatabaseError',
+  ZASK_DATABASE_FAILED: 'DatabaseError',
 } as const
 
 /** A code of zask itself. Plugins and applications use their own, spelt `ZASK_<AREA>_<WHAT>` or as they like. */

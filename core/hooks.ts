@@ -42,6 +42,13 @@ export interface Hooks<C = Call, Cfg = unknown, K = unknown> {
   readonly resolveEndpoint: Taps<[query: EndpointQuery], ResolvedEndpoint | null | undefined | void>
   /** Gate, each call on both sides: before the method runs, before the request is sent. */
   readonly beforeCall: Taps<[call: C]>
+  /**
+   * The first tap that returns an error has it sent in place of what the gate or the method threw; that stays the
+   * outcome. Server side, and at once: nothing is waited for here.
+   */
+  readonly answerError: {
+    tap(name: TapName, fn: (call: C, thrown: unknown) => Error | null | undefined | void): void
+  }
   /** Observer, each call on both sides: its outcome is known; of a stream: it has ended. */
   readonly afterCall: Taps<[call: C, outcome: Outcome]>
   /** Observer, server side, exactly once per call whatever happened to it. */
@@ -103,10 +110,17 @@ export interface FirstAnswer<A, R> {
   run(arg: A): Promise<R | undefined>
 }
 
+/** Returns the first answer of a tap at once, undefined where none had one; throws a tap's own error. */
+export interface PromptAnswer<A extends unknown[]> {
+  readonly used: boolean
+  run(...args: A): unknown
+}
+
 const kinds: Readonly<Record<HookName, HookKind>> = {
   configLoaded: 'gate',
   resolveEndpoint: 'first answer',
   beforeCall: 'gate',
+  answerError: 'first answer',
   afterCall: 'observer',
   sessionEnd: 'observer',
   started: 'observer',
@@ -157,6 +171,7 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
   readonly configLoaded: Gate<[config: Cfg]>
   readonly resolveEndpoint: FirstAnswer<EndpointQuery, ResolvedEndpoint>
   readonly beforeCall: Gate<[call: C]>
+  readonly answerError: PromptAnswer<[call: C, thrown: unknown]>
   readonly afterCall: Observer<[call: C, outcome: Outcome]>
   readonly sessionEnd: Observer<[call: C]>
   readonly started: Observer<[core: K]>
@@ -176,6 +191,7 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
     this.configLoaded = line('configLoaded')
     this.resolveEndpoint = new Answers<ResolvedEndpoint>(line('resolveEndpoint'))
     this.beforeCall = line('beforeCall')
+    this.answerError = new PromptAnswers(line('answerError'))
     this.afterCall = line('afterCall')
     this.sessionEnd = line('sessionEnd')
     this.started = line('started')
@@ -203,13 +219,13 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
 
   #lift(record: TapRecord, fn: TapFunction): LiftedTap {
     const watched = lifecycle.has(record.hook)
-    const takesOutcome = record.hook === 'afterCall'
+    const takesTwo = record.hook === 'afterCall' || record.hook === 'answerError'
     const answers = kinds[record.hook] === 'first answer'
     const lifted: LiftedTap = (subject, outcome) => {
       const running = watched || this.#listener !== undefined ? this.#begin(record, watched) : undefined
       let answer: unknown
       try {
-        answer = takesOutcome ? fn(subject, outcome) : fn(subject)
+        answer = takesTwo ? fn(subject, outcome) : fn(subject)
         // Reading `then` may throw, and a foreign thenable may settle twice: Promise.resolve tames the latter.
         if (isObject(answer) && 'then' in answer && typeof answer.then === 'function') {
           const waiting = Promise.resolve(answer).then(
@@ -311,6 +327,19 @@ class Line implements TappableHook {
     return stop === undefined ? undefined : (this.#resume(taps, stop, subject, outcome) as Promise<void>)
   }
 
+  /** As `ask`, of taps that must not wait: what to send instead of an error that was to be hidden is not that error. */
+  askAtOnce(subject: unknown, second: unknown): unknown {
+    const stop = this.#series.call(subject, second)
+    if (stop?.waiting === undefined) return stop?.answer
+    stop.waiting.catch(() => undefined)
+    const { plugin } = this.taps[this.#lifted.indexOf(stop.tap)] as TapRecord
+    throw new ZaskError(
+      'ZASK_HOOK_FAILED',
+      `the ${this.hook} tap of ${plugin} returned a promise: it must return an error, or nothing, at once`,
+      { details: { hook: this.hook, plugin } },
+    )
+  }
+
   async ask(subject: unknown): Promise<unknown> {
     const taps = this.#lifted
     const stop = this.#series.call(subject, undefined)
@@ -347,6 +376,22 @@ class Answers<R> implements FirstAnswer<unknown, R> {
 
   run(query: unknown): Promise<R | undefined> {
     return this.#line.ask(query) as Promise<R | undefined>
+  }
+}
+
+class PromptAnswers implements PromptAnswer<unknown[]> {
+  readonly #line: Line
+
+  constructor(line: Line) {
+    this.#line = line
+  }
+
+  get used(): boolean {
+    return this.#line.used
+  }
+
+  run(subject: unknown, second: unknown): unknown {
+    return this.#line.askAtOnce(subject, second)
   }
 }
 

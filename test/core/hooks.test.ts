@@ -305,6 +305,39 @@ describe('hooks', () => {
     })
   })
 
+  describe('answerError', () => {
+    const thrown = new Error('thrown')
+
+    it('returns at once what the first tap answers, and asks no further', () => {
+      expect(set.answerError.used).to.equal(false)
+      expect(set.answerError.run(call, thrown)).to.equal(undefined)
+      const answer = new Error('answer')
+      const seen: unknown[][] = []
+      hooks.answerError.tap('a', (...args) => void seen.push(args))
+      hooks.answerError.tap('b', () => null)
+      hooks.answerError.tap('c', () => answer)
+      hooks.answerError.tap('d', note('d'))
+      expect(set.answerError.run(call, thrown)).to.equal(answer)
+      expect(seen).to.deep.equal([[call, thrown]])
+      expect(ran).to.deep.equal([])
+    })
+
+    it('throws what a tap throws', () => {
+      hooks.answerError.tap('a', () => {
+        throw thrown
+      })
+      expect(() => set.answerError.run(call, new Error('other'))).to.throw(thrown)
+    })
+
+    it('refuses a tap that would have to be waited for', () => {
+      hooks.answerError.tap('quick', () => undefined)
+      hooks.answerError.tap('slow', (() => Promise.reject(new Error('late'))) as never)
+      expect(refusal(() => set.answerError.run(call, thrown), 'ZASK_HOOK_FAILED')).to.match(
+        /the answerError tap of slow returned a promise/,
+      )
+    })
+  })
+
   describe('resolveEndpoint', () => {
     it('resolves to the first answer and asks no further', async () => {
       hooks.resolveEndpoint.tap('a', (asked) => {
@@ -419,6 +452,7 @@ describe('hooks', () => {
         { hook: 'configLoaded', kind: 'gate', taps: [] },
         { hook: 'resolveEndpoint', kind: 'first answer', taps: [] },
         { hook: 'beforeCall', kind: 'gate', taps: named(['a', 'b', 'c']) },
+        { hook: 'answerError', kind: 'first answer', taps: [] },
         { hook: 'afterCall', kind: 'observer', taps: [] },
         { hook: 'sessionEnd', kind: 'observer', taps: named(['c', 'b', 'a']) },
         { hook: 'started', kind: 'observer', taps: [] },
