@@ -373,6 +373,75 @@ describe('hooks', () => {
     })
   })
 
+  describe('a custom hook', () => {
+    it('is the same hook wherever its name is said, and runs its taps in list order', async () => {
+      hooks.custom<string[]>('greetings').tap('a', async (list) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        list.push('a')
+      })
+      hooks.custom<string[]>('greetings').tapPromise('b', async (list) => void list.push('b'))
+      hooks.custom<string[]>('others').tap('c', (list) => list.push('c'))
+      const list: string[] = []
+      await hooks.custom<string[]>(' greetings ').run(list)
+      expect(list).to.deep.equal(['a', 'b'])
+    })
+
+    it('resolves where nobody tapped it, and is then in no report', async () => {
+      expect(await hooks.custom('nobody').run(1)).to.equal(undefined)
+      expect(hooks.inspect().map(({ hook }) => hook)).to.not.include('nobody')
+    })
+
+    it('gives each tap an argument of its own by the name it was tapped under', async () => {
+      const seen: string[] = []
+      const hook = hooks.custom<string>('mine')
+      for (const plugin of ['a', 'b']) hook.tap(plugin, (argument) => seen.push(`${plugin} ${argument}`))
+      await hook.runEach((plugin) => plugin.toUpperCase())
+      expect(seen).to.deep.equal(['a A', 'b B'])
+    })
+
+    it('stops at a tap that throws, with an error that names plugin and hook', async () => {
+      const cause = new Error('no')
+      const hook = hooks.custom<void>('mine')
+      hook.tap('a', note('a'))
+      hook.tap('b', () => Promise.reject(cause))
+      hook.tap('c', note('c'))
+      const error = await thrownBy(() => hook.run())
+      expect(error).to.include({ code: 'ZASK_HOOK_FAILED', message: 'plugin b failed in mine: no', cause })
+      expect((error as ZaskError).details).to.deep.equal({ hook: 'mine', plugin: 'b' })
+      expect(ran).to.deep.equal(['a'])
+    })
+
+    it('is reported behind the hooks of core, and traced as they are', async () => {
+      const runs: TapRun[] = []
+      hooks.custom('mine').tap('a', note('a'))
+      expect(hooks.inspect().at(-1)).to.deep.equal({ hook: 'mine', kind: 'gate', taps: [{ plugin: 'a' }] })
+      hooks.trace((run) => runs.push(run))
+      await hooks.custom('mine').run(undefined)
+      expect(runs.map(({ hook, plugin }) => [hook, plugin])).to.deep.equal([['mine', 'a']])
+    })
+
+    it('needs a name that core has not taken, and taps as any hook does', () => {
+      const wrong = [
+        ['', 'needs a name of its own'],
+        [7, 'hooks.custom(7)'],
+        ['beforeCall', 'tap hooks.beforeCall'],
+      ] as const
+      for (const [name, complaint] of wrong) {
+        expect(refusal(() => hooks.custom(name as string), 'ZASK_HOOK_TAP')).to.include(complaint)
+      }
+      expect(refusal(() => hooks.custom('mine').tap('', note('a')), 'ZASK_HOOK_TAP')).to.include(
+        `hooks.custom("mine").tap('my-plugin', fn)`,
+      )
+    })
+
+    it('belongs to one core', async () => {
+      const other = new HookSet({ onObserverError() {} })
+      hooks.custom('mine').tap('a', note('a'))
+      await other.facade.custom('mine').run(undefined)
+      expect(ran).to.deep.equal([])
+    })
+  })
+
   describe('the facade', () => {
     it('refuses tapAsync and says what to use', () => {
       const taps = hooks.beforeCall as unknown as { tapAsync(name: string, fn: () => void): void }
