@@ -323,6 +323,7 @@ export class ServerMultiplexer extends Multiplexer {
    */
   #awaitRequest(channel: Channel, control: Event): void {
     const patience = new Patience(channel)
+    const lose = (): void => this.wheel.cancel(patience)
     this.wheel.schedule(patience, requestPatienceMs)
     channel.listener = {
       onEvent: (event) => {
@@ -330,7 +331,8 @@ export class ServerMultiplexer extends Multiplexer {
         channel.read()
         this.#onRequest(channel, event)
       },
-      onLost: () => this.wheel.cancel(patience),
+      onLost: lose,
+      onCancel: lose,
     }
     channel.receive(control)
   }

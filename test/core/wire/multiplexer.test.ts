@@ -308,6 +308,16 @@ describe('the multiplexer of a server', () => {
       expect(wheel.size).to.equal(0)
     })
 
+    it('and is cancelled leaves nothing behind, not even the time it had', async () => {
+      await serve({ heartbeat: null })
+      const client = dealer()
+      await client.send({ message_id: 'open', v: 3, zask: 1 }, '_zpc_more', [4])
+      await until('the channel', () => server.openChannels === 1)
+      await client.say('open', '_zask_cancel', null)
+      await until('its end', () => server.openChannels === 0)
+      expect(wheel.size).to.equal(0)
+    })
+
     it('with bad credit leaves nothing behind', async () => {
       await serve({ heartbeat: null })
       const client = dealer()
