@@ -21,22 +21,18 @@ export const deadlineKey = 'deadline_ms'
  */
 export const refusedKey = 'refused'
 
-/**
- * Turns anything thrown into an ERR. The message is always sent, the traceback only where `withTraceback` is set.
- *
- * @param shown What is sent in its place; the traceback stays that of what was thrown.
- */
-export function toWireError(thrown: unknown, withTraceback: boolean, shown: unknown = thrown): WireError {
-  const { name, message } = describeThrown(shown)
+/** Turns anything thrown into an ERR. The message is always sent, the traceback only where `withTraceback` is set. */
+export function toWireError(thrown: unknown, withTraceback: boolean): WireError {
+  const { name, message, stack } = describeThrown(thrown)
   const args: WireError['args'] = [
-    className(shown, name).slice(0, maxNameLength),
+    className(thrown, name).slice(0, maxNameLength),
     message.slice(0, maxMessageLength),
-    withTraceback ? describeThrown(thrown).stack.slice(0, maxTracebackLength) : '',
+    withTraceback ? stack.slice(0, maxTracebackLength) : '',
   ]
-  if (!(shown instanceof ZaskError)) return { args, headers: undefined }
-  const headers: Record<string, unknown> = { code: shown.code }
-  if (shown.retryable) headers['retryable'] = true
-  if (shown.details !== undefined) headers['details'] = shown.details
+  if (!(thrown instanceof ZaskError)) return { args, headers: undefined }
+  const headers: Record<string, unknown> = { code: thrown.code }
+  if (thrown.retryable) headers['retryable'] = true
+  if (thrown.details !== undefined) headers['details'] = thrown.details
   return { args, headers }
 }
 

@@ -304,7 +304,13 @@ class LiveCore {
       try {
         await this.#within('configLoaded', this.#hooks.configLoaded.run(this.config as never))
       } catch (error) {
-        throw this.#hooks.named(error)
+        const culprit = this.#hooks.culprit(error)
+        if (culprit === undefined) throw error
+        throw new ZaskError(
+          'ZASK_HOOK_FAILED',
+          `plugin ${culprit.plugin} failed in configLoaded: ${describeThrown(error).message}`,
+          { cause: error, details: { ...culprit } },
+        )
       }
     })()
     return this.#ready

@@ -202,22 +202,9 @@ export class ServedCall extends LiveCall implements ChannelListener {
 
   #fail(error: unknown): void {
     if (this.#outcome !== undefined) return this.#end()
-    this.#answerError(error, undefined, this.#shown(error))
+    this.#answerError(error)
     this.#settle(this.#failure(error))
     this.#end()
-  }
-
-  /** What is sent of an error that came out of a gate or the method: that is what plugins may replace. */
-  #shown(thrown: unknown): unknown {
-    const { answerError } = this.#owner.kernel.hooks
-    if (!answerError.used) return thrown
-    try {
-      return answerError.run(this, thrown) ?? thrown
-    } catch (error) {
-      // Who was to hide something has failed to: that is sent, and not what was to be hidden.
-      this.log.error({ err: error, thrown }, 'a tap of answerError failed: the caller gets its error')
-      return error
-    }
   }
 
   async #stream(iterator: ItemSource): Promise<void> {
@@ -251,7 +238,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
       if (stepping) this.#iterator = undefined
       if (this.#outcome === undefined) {
         await channel.ready()?.catch(() => undefined)
-        this.#answerError(error, undefined, this.#shown(error))
+        this.#answerError(error)
         if (this.#outcome === undefined) this.#settle(this.#failure(error))
       }
     }
@@ -294,10 +281,10 @@ export class ServedCall extends LiveCall implements ChannelListener {
     else if (!this.#ended) this.#owner.kernel.wheel.schedule(this, graceMs)
   }
 
-  #answerError(error: unknown, extra?: Record<string, unknown>, shown: unknown = error): void {
+  #answerError(error: unknown, extra?: Record<string, unknown>): void {
     const channel = this.#channel
     if (channel.closed) return
-    const { args, headers } = toWireError(error, this.#owner.kernel.debug, shown)
+    const { args, headers } = toWireError(error, this.#owner.kernel.debug)
     const [name, message] = args
     const body = (text: string, trace: string): string[] =>
       this.#oldCaller ? [`${name}: ${text}`] : [name, text, trace]
