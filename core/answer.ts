@@ -21,18 +21,22 @@ export const deadlineKey = 'deadline_ms'
  */
 export const refusedKey = 'refused'
 
-/** Turns anything thrown into an ERR. The message is always sent, the traceback only where `withTraceback` is set. */
-export function toWireError(thrown: unknown, withTraceback: boolean): WireError {
-  const { name, message, stack } = describeThrown(thrown)
+/**
+ * Turns anything thrown into an ERR. The message is always sent, the traceback only where `withTraceback` is set.
+ *
+ * @param shown What is sent in its place; the traceback stays that of what was thrown.
+ */
+export function toWireError(thrown: unknown, withTraceback: boolean, shown: unknown = thrown): WireError {
+  const { name, message } = describeThrown(shown)
   const args: WireError['args'] = [
-    className(thrown, name).slice(0, maxNameLength),
+    className(shown, name).slice(0, maxNameLength),
     message.slice(0, maxMessageLength),
-    withTraceback ? stack.slice(0, maxTracebackLength) : '',
+    withTraceback ? describeThrown(thrown).stack.slice(0, maxTracebackLength) : '',
   ]
-  if (!(thrown instanceof ZaskError)) return { args, headers: undefined }
-  const headers: Record<string, unknown> = { code: thrown.code }
-  if (thrown.retryable) headers['retryable'] = true
-  if (thrown.details !== undefined) headers['details'] = thrown.details
+  if (!(shown instanceof ZaskError)) return { args, headers: undefined }
+  const headers: Record<string, unknown> = { code: shown.code }
+  if (shown.retryable) headers['retryable'] = true
+  if (shown.details !== undefined) headers['details'] = shown.details
   return { args, headers }
 }
 

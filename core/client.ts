@@ -37,6 +37,7 @@ export class ClientEnd implements MadeCallOwner {
   readonly headers: Readonly<Record<string, unknown>>
   readonly #targets: Target[]
   readonly #waiting = new Set<MadeCall>()
+  readonly #held = new Set<MadeCall>()
   readonly #onClosed: () => void
   #probe: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
@@ -132,8 +133,13 @@ export class ClientEnd implements MadeCallOwner {
     return this.#targets.some((target) => target !== refused && target.usable)
   }
 
+  hold(call: MadeCall): void {
+    this.#held.add(call)
+  }
+
   onSettled(call: MadeCall): void {
     this.#waiting.delete(call)
+    if (this.#held.size > 0) this.#held.delete(call)
     if (call.target?.suspect === true) this.#startProbing()
   }
 
@@ -146,6 +152,7 @@ export class ClientEnd implements MadeCallOwner {
   async #close(): Promise<void> {
     clearInterval(this.#probe)
     for (const call of this.#waiting) call.fail(closedError(this.targetName, false))
+    for (const call of this.#held) call.close(closedError(this.targetName, false))
     const error = closedError(this.targetName, true)
     await Promise.all(this.#targets.map(({ connection }) => connection.close(error)))
     this.#onClosed()

@@ -304,13 +304,7 @@ class LiveCore {
       try {
         await this.#within('configLoaded', this.#hooks.configLoaded.run(this.config as never))
       } catch (error) {
-        const culprit = this.#hooks.culprit(error)
-        if (culprit === undefined) throw error
-        throw new ZaskError(
-          'ZASK_HOOK_FAILED',
-          `plugin ${culprit.plugin} failed in configLoaded: ${describeThrown(error).message}`,
-          { cause: error, details: { ...culprit } },
-        )
+        throw this.#hooks.named(error)
       }
     })()
     return this.#ready

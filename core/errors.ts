@@ -55,6 +55,8 @@ export const errorCodes = {
   ZASK_HEADERS_VERSION: 'VersionNotMatchException',
   ZASK_HEADERS_KEY_UNKNOWN: 'NoSuchAccessKeyException',
   ZASK_HEADERS_KEY_MISSING: 'MissingAccessKeyException',
+  // rehearsals
+  ZASK_FAULT_INJECTED: 'InjectedFault',
   // databases
   ZASK_DATABASE_URI: 'ConfigError',
   // What the original raises, by an assert.
@@ -63,6 +65,7 @@ export const errorCodes = {
   ZASK_DATABASE_RELATION: 'DatabaseError',
   ZASK_DATABASE_UNREACHABLE: 'DatabaseError',
   ZASK_DATABASE_NO_SESSION: 'DatabaseError',
+  ZASK_DATABASE_FAILED: 'DatabaseError',
 } as const
 
 /** A code of zask itself. Plugins and applications use their own, spelt `ZASK_<AREA>_<WHAT>` or as they like. */

@@ -1,28 +1,44 @@
 import { ZaskError, describeThrown } from './errors.ts'
-import type { HookKind, HookName, HookReport, TraceListener } from './hooks.ts'
+import type { HookKind, HookReport, TraceListener } from './hooks.ts'
 import { byLikeness, nearMiss } from './near-miss.ts'
 
 export type TapFunction = (subject: unknown, outcome?: unknown) => unknown
 
 /** What the facade needs of a hook; `add` may rely on a sound name and function. */
 export interface TappableHook {
-  readonly hook: HookName
+  readonly hook: string
   readonly kind: HookKind
   /** In running order. `calls` is 0 where nothing was measured. */
   readonly taps: readonly { readonly plugin: string; readonly calls: number; readonly totalMs: number }[]
   add(plugin: string, fn: TapFunction): void
 }
 
+/** The same of a hook that plugins run themselves. */
+export interface CustomTappableHook {
+  readonly hook: string
+  add(plugin: string, fn: TapFunction): void
+  run(make: (plugin: string) => unknown): Promise<void>
+}
+
 /**
  * What users and plugins see as `core.hooks` (its type is `Hooks`): they can tap, inspect and trace, but not run
- * a hook.
+ * a hook of core. `hooks` may grow: by custom ones that were tapped.
  */
 export function createFacade(
   hooks: readonly TappableHook[],
+  custom: (name: string) => CustomTappableHook,
   setListener: (listener: TraceListener | undefined) => void,
 ): object {
   const names = hooks.map(({ hook }) => hook)
   const members: Record<string, unknown> = {
+    custom(name: unknown): object {
+      const hook = custom(checkCustomName(name, names))
+      return Object.freeze({
+        ...createTaps(hook, `custom(${JSON.stringify(hook.hook)})`),
+        run: (argument: unknown): Promise<void> => hook.run(() => argument),
+        runEach: (make: (plugin: string) => unknown): Promise<void> => hook.run(make),
+      })
+    },
     inspect: (): HookReport[] => hooks.map(report),
     trace(listener: TraceListener | undefined): void {
       if (listener !== undefined && typeof listener !== 'function') {
@@ -35,7 +51,7 @@ export function createFacade(
       setListener(listener)
     },
   }
-  for (const hook of hooks) members[hook.hook] = createTaps(hook)
+  for (const hook of hooks) members[hook.hook] = Object.freeze(createTaps(hook, hook.hook))
   return new Proxy(Object.freeze(members), {
     get(target, key) {
       // `await` asks any object for `then`, and JSON for `toJSON`: that is nobody's mistake.
@@ -46,26 +62,27 @@ export function createFacade(
   })
 }
 
-function createTaps(hook: TappableHook): object {
+/** @param path How the hook is reached: `hooks.<path>`. */
+function createTaps(hook: Pick<TappableHook, 'add'>, path: string): object {
   const add =
     (method: string) =>
     (options: unknown, fn: unknown): void => {
-      const name = checkName(hook.hook, method, options)
+      const name = checkName(path, method, options)
       if (!isTapFunction(fn)) {
         const seen = describeArgument(fn)
-        throw badTap(hook.hook, method, options, `the second argument must be a function, but is ${seen}`)
+        throw badTap(path, method, options, `the second argument must be a function, but is ${seen}`)
       }
       hook.add(name, fn)
     }
-  return Object.freeze({
+  return {
     tap: add('tap'),
     tapPromise: add('tapPromise'),
     tapAsync(options: unknown): never {
       const remedy =
         'callbacks are not waited for. Use tap or tapPromise with a function that returns a promise'
-      throw badTap(hook.hook, 'tapAsync', options, remedy)
+      throw badTap(path, 'tapAsync', options, remedy)
     },
-  })
+  }
 }
 
 /** The name in either form tapable knows; its other options would make the running order differ from the list. */
@@ -86,6 +103,16 @@ function checkName(hook: string, method: string, options: unknown): string {
 function badTap(hook: string, method: string, options: unknown, why: string): ZaskError {
   const call = `hooks.${hook}.${method}(${describeArgument(options)}, …)`
   return new ZaskError('ZASK_HOOK_TAP', `${call}: ${why}`, { details: { hook } })
+}
+
+function checkCustomName(name: unknown, known: readonly string[]): string {
+  const own = typeof name === 'string' ? name.trim() : ''
+  if (own !== '' && !known.includes(own)) return own
+  const remedy =
+    own === ''
+      ? 'a hook needs a name of its own'
+      : `${own} is a hook of core: tap hooks.${own}, which core runs`
+  throw new ZaskError('ZASK_HOOK_TAP', `hooks.custom(${describeArgument(name)}): ${remedy}`)
 }
 
 function unknownHook(name: string, hooks: readonly string[]): ZaskError {

@@ -1,6 +1,7 @@
 import { SyncBailHook } from 'tapable'
 import type { Call, Outcome } from './call.ts'
-import { ZaskError } from './errors.ts'
+import { CustomLine } from './custom-hook.ts'
+import { describeThrown, ZaskError } from './errors.ts'
 import { createFacade, describeArgument, type TapFunction, type TappableHook } from './hook-facade.ts'
 
 /** What a tap is registered under: the plugin's name. tapable's options object is accepted for its `name` alone. */
@@ -15,6 +16,17 @@ export interface Taps<A extends unknown[], R = unknown> {
   tap(name: TapName, fn: (...args: A) => R | PromiseLike<R>): void
   /** As `tap`, where the type should insist on a promise. */
   tapPromise(name: TapName, fn: (...args: A) => PromiseLike<R>): void
+}
+
+/** A hook that plugins agree on by its name: core keeps its taps, and runs it for nobody. A gate. */
+export interface CustomHook<A> extends Taps<[argument: A]> {
+  /**
+   * Runs the taps in list order, each waited for; resolves at once where nobody tapped it. Errors:
+   * `ZASK_HOOK_FAILED`, which names the plugin whose tap threw, with that error as its cause; later taps do not run.
+   */
+  run(argument: A): Promise<void>
+  /** As `run`, with an argument for each tap: `make` is given the name it was tapped under. */
+  runEach(make: (plugin: string) => A): Promise<void>
 }
 
 /** Who asks for an endpoint: a service about to bind (`'server'`) or a client about to connect. */
@@ -42,6 +54,13 @@ export interface Hooks<C = Call, Cfg = unknown, K = unknown> {
   readonly resolveEndpoint: Taps<[query: EndpointQuery], ResolvedEndpoint | null | undefined | void>
   /** Gate, each call on both sides: before the method runs, before the request is sent. */
   readonly beforeCall: Taps<[call: C]>
+  /**
+   * The first tap that returns an error has it sent in place of what the gate or the method threw; that stays the
+   * outcome. Server side, and at once: nothing is waited for here.
+   */
+  readonly answerError: {
+    tap(name: TapName, fn: (call: C, thrown: unknown) => Error | null | undefined | void): void
+  }
   /** Observer, each call on both sides: its outcome is known; of a stream: it has ended. */
   readonly afterCall: Taps<[call: C, outcome: Outcome]>
   /** Observer, server side, exactly once per call whatever happened to it. */
@@ -52,17 +71,26 @@ export interface Hooks<C = Call, Cfg = unknown, K = unknown> {
   readonly stopping: Taps<[core: K]>
   /** Observer: the last session has ended. Plugins close here what they opened. */
   readonly stopped: Taps<[core: K]>
-  /** The x-ray: every hook with its taps in running order, and their times as far as `trace` measured them. */
+  /**
+   * A hook of plugins' own, by a name of their own; the same name is the same hook. Errors: `ZASK_HOOK_TAP` for a name
+   * that is empty or that of a hook of core.
+   */
+  custom<A>(name: string): CustomHook<A>
+  /**
+   * The x-ray: every hook with its taps in running order, and their times as far as `trace` measured them; custom ones
+   * once they have a tap.
+   */
   inspect(): HookReport[]
   /** Sends each run of each tap to `listener` until it is replaced or undefined. Nobody pays while there is none. */
   trace(listener: TraceListener | undefined): void
 }
 
-export type HookName = Exclude<keyof Hooks, 'inspect' | 'trace'>
+export type HookName = Exclude<keyof Hooks, 'custom' | 'inspect' | 'trace'>
 export type HookKind = 'gate' | 'observer' | 'first answer'
 
 export interface HookReport {
-  readonly hook: HookName
+  /** A `HookName`, or the name of a custom hook. */
+  readonly hook: string
   readonly kind: HookKind
   /** In running order. `calls` and `meanMs` count what was traced, and are missing where nothing was. */
   readonly taps: readonly { readonly plugin: string; readonly calls?: number; readonly meanMs?: number }[]
@@ -70,7 +98,8 @@ export interface HookReport {
 
 /** One finished run of one tap; `error` is there only if it failed. */
 export interface TapRun {
-  readonly hook: HookName
+  /** A `HookName`, or the name of a custom hook. */
+  readonly hook: string
   readonly plugin: string
   readonly durationMs: number
   readonly error?: unknown
@@ -103,10 +132,17 @@ export interface FirstAnswer<A, R> {
   run(arg: A): Promise<R | undefined>
 }
 
+/** Returns the first answer of a tap at once, undefined where none had one; throws a tap's own error. */
+export interface PromptAnswer<A extends unknown[]> {
+  readonly used: boolean
+  run(...args: A): unknown
+}
+
 const kinds: Readonly<Record<HookName, HookKind>> = {
   configLoaded: 'gate',
   resolveEndpoint: 'first answer',
   beforeCall: 'gate',
+  answerError: 'first answer',
   afterCall: 'observer',
   sessionEnd: 'observer',
   started: 'observer',
@@ -115,7 +151,7 @@ const kinds: Readonly<Record<HookName, HookKind>> = {
 }
 
 /** Hooks that run while a user waits for start or stop: their unfinished taps are kept, to name one that hangs. */
-const lifecycle: ReadonlySet<HookName> = new Set(['configLoaded', 'started', 'stopping', 'stopped'])
+const lifecycle: ReadonlySet<string> = new Set(['configLoaded', 'started', 'stopping', 'stopped'])
 
 /** What a lifted tap stops the synchronous run with: it waits for something, or has the answer. */
 interface Stop {
@@ -129,7 +165,7 @@ type LiftedTap = (subject: unknown, outcome: unknown) => Stop | undefined
 
 /** A tap, and what was measured of it. */
 interface TapRecord extends TapPlace {
-  readonly hook: HookName
+  readonly kind: HookKind
   calls: number
   totalMs: number
 }
@@ -157,6 +193,7 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
   readonly configLoaded: Gate<[config: Cfg]>
   readonly resolveEndpoint: FirstAnswer<EndpointQuery, ResolvedEndpoint>
   readonly beforeCall: Gate<[call: C]>
+  readonly answerError: PromptAnswer<[call: C, thrown: unknown]>
   readonly afterCall: Observer<[call: C, outcome: Outcome]>
   readonly sessionEnd: Observer<[call: C]>
   readonly started: Observer<[core: K]>
@@ -168,22 +205,48 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
   constructor(options: { onObserverError(error: unknown, where: TapPlace): void }) {
     this.#onObserverError = (error, where) => options.onObserverError(error, where)
     const lines: Line[] = []
+    const make = (hook: string, kind: HookKind): Line =>
+      new Line(hook, kind, (record, fn) => this.#lift(record, fn))
     const line = (hook: HookName): Line => {
-      const made = new Line(hook, (record, fn) => this.#lift(record, fn))
+      const made = make(hook, kinds[hook])
       lines.push(made)
       return made
     }
     this.configLoaded = line('configLoaded')
     this.resolveEndpoint = new Answers<ResolvedEndpoint>(line('resolveEndpoint'))
     this.beforeCall = line('beforeCall')
+    this.answerError = new PromptAnswers(line('answerError'))
     this.afterCall = line('afterCall')
     this.sessionEnd = line('sessionEnd')
     this.started = line('started')
     this.stopping = line('stopping')
     this.stopped = line('stopped')
-    this.facade = createFacade(lines, (listener) => {
+    const customs = new Map<string, CustomLine>()
+    const custom = (name: string): CustomLine => {
+      let known = customs.get(name)
+      if (known !== undefined) return known
+      const own = make(name, 'gate')
+      known = new CustomLine(own, {
+        onFirstTap: () => lines.push(own),
+        named: (error) => this.named(error),
+      })
+      customs.set(name, known)
+      return known
+    }
+    this.facade = createFacade(lines, custom, (listener) => {
       this.#listener = listener
     }) as Hooks<C, Cfg, K>
+  }
+
+  /** An error for whoever has to know which tap threw it: the tap's own is its cause. Others stay as they are. */
+  named(error: unknown): unknown {
+    const culprit = this.culprit(error)
+    if (culprit === undefined) return error
+    return new ZaskError(
+      'ZASK_HOOK_FAILED',
+      `plugin ${culprit.plugin} failed in ${culprit.hook}: ${describeThrown(error).message}`,
+      { cause: error, details: { ...culprit } },
+    )
   }
 
   /** Which tap threw this error (the last one, if several did); undefined for what is no object or no tap's. */
@@ -203,13 +266,13 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
 
   #lift(record: TapRecord, fn: TapFunction): LiftedTap {
     const watched = lifecycle.has(record.hook)
-    const takesOutcome = record.hook === 'afterCall'
-    const answers = kinds[record.hook] === 'first answer'
+    const takesTwo = record.hook === 'afterCall' || record.hook === 'answerError'
+    const answers = record.kind === 'first answer'
     const lifted: LiftedTap = (subject, outcome) => {
       const running = watched || this.#listener !== undefined ? this.#begin(record, watched) : undefined
       let answer: unknown
       try {
-        answer = takesOutcome ? fn(subject, outcome) : fn(subject)
+        answer = takesTwo ? fn(subject, outcome) : fn(subject)
         // Reading `then` may throw, and a foreign thenable may settle twice: Promise.resolve tames the latter.
         if (isObject(answer) && 'then' in answer && typeof answer.then === 'function') {
           const waiting = Promise.resolve(answer).then(
@@ -243,7 +306,7 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
     const error = thrown ? thrown : falsyThrown(record, thrown)
     if (isObject(error)) this.#culprits.set(error, { hook: record.hook, plugin: record.plugin })
     if (running !== undefined) this.#finish(running, { error })
-    if (kinds[record.hook] !== 'observer') throw error
+    if (record.kind !== 'observer') throw error
     this.#reportObserver(error, record)
   }
 
@@ -274,7 +337,7 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
 
 /** One hook: its taps in running order, and tapable's hook below. */
 class Line implements TappableHook {
-  readonly hook: HookName
+  readonly hook: string
   readonly kind: HookKind
   readonly taps: TapRecord[] = []
   readonly #lift: (record: TapRecord, fn: TapFunction) => LiftedTap
@@ -282,9 +345,9 @@ class Line implements TappableHook {
   /** In running order; a new list for each new tap, so that a run goes on with the taps it began with. */
   #lifted: readonly LiftedTap[] = []
 
-  constructor(hook: HookName, lift: (record: TapRecord, fn: TapFunction) => LiftedTap) {
+  constructor(hook: string, kind: HookKind, lift: (record: TapRecord, fn: TapFunction) => LiftedTap) {
     this.hook = hook
-    this.kind = kinds[hook]
+    this.kind = kind
     this.#lift = lift
     this.#series = new SyncBailHook(['subject', 'outcome'], hook)
   }
@@ -294,7 +357,7 @@ class Line implements TappableHook {
   }
 
   add(plugin: string, fn: TapFunction): void {
-    const record: TapRecord = { hook: this.hook, plugin, calls: 0, totalMs: 0 }
+    const record: TapRecord = { hook: this.hook, kind: this.kind, plugin, calls: 0, totalMs: 0 }
     const lifted = this.#lift(record, fn)
     const first = this.kind === 'observer'
     // A lower stage runs earlier. Never `before`: a name it does not find puts the tap ahead of all stages.
@@ -309,6 +372,19 @@ class Line implements TappableHook {
     const taps = this.#lifted
     const stop = this.#series.call(subject, outcome)
     return stop === undefined ? undefined : (this.#resume(taps, stop, subject, outcome) as Promise<void>)
+  }
+
+  /** As `ask`, of taps that must not wait: what to send instead of an error that was to be hidden is not that error. */
+  askAtOnce(subject: unknown, second: unknown): unknown {
+    const stop = this.#series.call(subject, second)
+    if (stop?.waiting === undefined) return stop?.answer
+    stop.waiting.catch(() => undefined)
+    const { plugin } = this.taps[this.#lifted.indexOf(stop.tap)] as TapRecord
+    throw new ZaskError(
+      'ZASK_HOOK_FAILED',
+      `the ${this.hook} tap of ${plugin} returned a promise: it must return an error, or nothing, at once`,
+      { details: { hook: this.hook, plugin } },
+    )
   }
 
   async ask(subject: unknown): Promise<unknown> {
@@ -347,6 +423,22 @@ class Answers<R> implements FirstAnswer<unknown, R> {
 
   run(query: unknown): Promise<R | undefined> {
     return this.#line.ask(query) as Promise<R | undefined>
+  }
+}
+
+class PromptAnswers implements PromptAnswer<unknown[]> {
+  readonly #line: Line
+
+  constructor(line: Line) {
+    this.#line = line
+  }
+
+  get used(): boolean {
+    return this.#line.used
+  }
+
+  run(subject: unknown, second: unknown): unknown {
+    return this.#line.askAtOnce(subject, second)
   }
 }
 

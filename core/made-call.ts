@@ -20,7 +20,9 @@ export interface MadeCallOwner {
   dispatch(call: MadeCall, except?: Target): void
   /** Whether there is another endpoint to take a call to that this one refused. */
   hasOther(refused: Target): boolean
-  /** No answer will come any more; a call kept for an endpoint is let go. */
+  /** Keeps a call that a tap of `beforeCall` holds up, to end it where the client is closed meanwhile. */
+  hold(call: MadeCall): void
+  /** No answer will come any more; a call kept for an endpoint or a tap is let go. */
   onSettled(call: MadeCall): void
   /** What the endpoints are called, for messages. */
   readonly targetName: string
@@ -96,12 +98,12 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     if (!beforeCall.used) return this.#dispatch()
     try {
       const waiting = beforeCall.run(this)
-      if (waiting === undefined) this.#dispatch()
-      else
-        waiting.then(
-          () => this.#dispatch(),
-          (error: unknown) => this.fail(error),
-        )
+      if (waiting === undefined) return this.#dispatch()
+      if (!this.#settled) this.#owner.hold(this)
+      waiting.then(
+        () => this.#dispatch(),
+        (error: unknown) => this.fail(error),
+      )
     } catch (error) {
       this.fail(error)
     }
@@ -214,10 +216,17 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     )
   }
 
+  /** The client is closed while a tap of `beforeCall` holds the call up. */
+  close(error: ZaskError): void {
+    if (this.#held) this.#giveUp(error)
+  }
+
   /** Ends the call from this side. */
   #giveUp(error: ZaskError): void {
     if (this.#settled) return
     this.#leave()
+    // Taps that hold the call up, or have made something that is to end with it, are told by its signal.
+    this.abort(error)
     if (this.#stream === undefined) this.fail(error)
     else this.#stream.fail(error)
   }

@@ -202,9 +202,22 @@ export class ServedCall extends LiveCall implements ChannelListener {
 
   #fail(error: unknown): void {
     if (this.#outcome !== undefined) return this.#end()
-    this.#answerError(error)
+    this.#answerError(error, undefined, this.#shown(error))
     this.#settle(this.#failure(error))
     this.#end()
+  }
+
+  /** What is sent of an error that came out of a gate or the method: that is what plugins may replace. */
+  #shown(thrown: unknown): unknown {
+    const { answerError } = this.#owner.kernel.hooks
+    if (!answerError.used) return thrown
+    try {
+      return answerError.run(this, thrown) ?? thrown
+    } catch (error) {
+      // Who was to hide something has failed to: that is sent, and not what was to be hidden.
+      this.log.error({ err: error, thrown }, 'a tap of answerError failed: the caller gets its error')
+      return error
+    }
   }
 
   async #stream(iterator: ItemSource): Promise<void> {
@@ -238,7 +251,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
       if (stepping) this.#iterator = undefined
       if (this.#outcome === undefined) {
         await channel.ready()?.catch(() => undefined)
-        this.#answerError(error)
+        this.#answerError(error, undefined, this.#shown(error))
         if (this.#outcome === undefined) this.#settle(this.#failure(error))
       }
     }
@@ -281,10 +294,10 @@ export class ServedCall extends LiveCall implements ChannelListener {
     else if (!this.#ended) this.#owner.kernel.wheel.schedule(this, graceMs)
   }
 
-  #answerError(error: unknown, extra?: Record<string, unknown>): void {
+  #answerError(error: unknown, extra?: Record<string, unknown>, shown: unknown = error): void {
     const channel = this.#channel
     if (channel.closed) return
-    const { args, headers } = toWireError(error, this.#owner.kernel.debug)
+    const { args, headers } = toWireError(error, this.#owner.kernel.debug, shown)
     const [name, message] = args
     const body = (text: string, trace: string): string[] =>
       this.#oldCaller ? [`${name}: ${text}`] : [name, text, trace]

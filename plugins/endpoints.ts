@@ -5,6 +5,7 @@ import {
   type ResolvedEndpoint,
   ZaskError,
 } from '../core/index.ts'
+import { type Command, type CommandList, commandsHook, dim, escapeControls, json, table } from './command.ts'
 
 /**
  * Where the versions of one service are: each version with its endpoint, or all of its endpoints. Other keys belong
@@ -34,11 +35,19 @@ export function endpoints(): Plugin<{ config: EndpointsConfig }> {
     name: 'endpoints',
     apply(core) {
       const { config } = core
-      config.check('ZERORPC_*', (value, key) => (isOwned(config, key) ? undefined : expectation(value)))
+      config.check('ZERORPC_*', (value, key) =>
+        key === logKey || isOwned(config, key) ? undefined : expectation(value),
+      )
       core.hooks.resolveEndpoint.tap('endpoints', (query) => find(config, query))
+      core.hooks
+        .custom<CommandList>(commandsHook)
+        .tap('endpoints', (list) => list.add('endpoints', endpointsCommand(config)))
     },
   }
 }
+
+/** Settings shared with those who only call have the original's log file in them, whoever writes it. */
+const logKey = 'ZERORPC_ACCESS_LOG'
 
 function find(config: Config, query: EndpointQuery): ResolvedEndpoint {
   const { service, role } = query
@@ -72,6 +81,64 @@ function find(config: Config, query: EndpointQuery): ResolvedEndpoint {
   const found = version === 'default' ? undefined : endpointsOf(own(places, version))
   if (found === undefined) throw missing(`${key}["${version}"]`)
   return { version, endpoints: found }
+}
+
+/** One version of one service, as `zask endpoints` shows it. */
+interface ListedVersion {
+  readonly service: string
+  readonly version: string
+  readonly endpoints: readonly string[]
+  readonly default: boolean
+  /** Whether callers by this config send a key, and whether servers by it want one: the keys themselves stay here. */
+  readonly sendsKey: boolean
+  readonly wantsKey: boolean
+}
+
+/** `zask endpoints`: which services, where, in which versions. */
+function endpointsCommand(config: Config): Command {
+  return {
+    usage: '',
+    says: 'show where the services of the config are, and whether they want a key',
+    options: {},
+    least: 0,
+    most: 0,
+    async run({ asJson, terminal }) {
+      const listed = listVersions(config)
+      if (asJson) return listed.forEach((one) => terminal.write(`${json(one)}\n`))
+      if (listed.length === 0) {
+        return terminal.complain("The config names no service: ZERORPC_USERS = { '1.0': 'tcp://…' } does.\n")
+      }
+      const rows = listed.map(({ service, version, endpoints: places, default: standard, ...keys }) => [
+        service,
+        `${version}${standard ? ' (default)' : ''}`,
+        places.join(', '),
+        [keys.sendsKey ? 'sent' : '', keys.wantsKey ? 'wanted' : ''].filter(Boolean).join(', ') || '-',
+      ])
+      const head = ['service', 'version', 'endpoints', 'key'].map((text) => dim(text, terminal))
+      const shown = rows.map((row) => row.map(escapeControls))
+      terminal.write(await table(shown, { head }))
+    },
+  }
+}
+
+function listVersions(config: Config): ListedVersion[] {
+  const keys = config.keys().filter((key) => key.startsWith('ZERORPC_') && !isOwned(config, key))
+  return keys.flatMap((key) => {
+    const places = config.get(key)
+    if (!isObject(places)) return []
+    return Object.entries(places).flatMap(([version, value]) => {
+      const found = version === 'default' ? undefined : endpointsOf(value)
+      if (found === undefined) return []
+      return {
+        service: key.slice('ZERORPC_'.length).toLowerCase(),
+        version,
+        endpoints: found,
+        default: own(places, 'default') === version,
+        sendsKey: typeof own(places, 'access_key') === 'string',
+        wantsKey: Array.isArray(own(places, 'client_keys')),
+      }
+    })
+  })
 }
 
 /** The text is the original's, for those who look it up; it says what to add. */

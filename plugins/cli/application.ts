@@ -1,8 +1,8 @@
-import { access } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Core, createCore } from '../../core/index.ts'
-import { Misuse } from './command.ts'
+import { type Core, createCore, createLogger, ZaskError } from '../../core/index.ts'
+import { Misuse } from '../command/command.ts'
 
 /** What the modules of an application export. */
 export interface Application {
@@ -12,6 +12,55 @@ export interface Application {
   readonly core: Core
   readonly hasCore: boolean
   readonly services: readonly object[]
+}
+
+/** The application's own code failed while it was loaded; `cause` is its error. */
+export class BrokenApplication extends Error {
+  readonly file: string
+
+  constructor(file: string, cause: unknown) {
+    super(`${file} does not load`, { cause })
+    this.file = file
+  }
+}
+
+/** Where an application is looked for that nobody names, in the working folder. */
+const usualFiles = ['app.ts', 'app.js', 'app.mjs']
+
+/** What to do where an application is needed and none is found. */
+export const howToName =
+  'name the module that exports `core`, with --app app.ts or ZASK_APP=app.ts, or call it app.ts in this folder'
+
+/**
+ * The module of the application: the one that is named, that of `ZASK_APP`, or the first of app.ts, app.js and app.mjs
+ * in the working folder. One that nobody named must export `core` by its text: any other program is not run by looking.
+ */
+export async function findApplication(
+  told: unknown,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string | undefined> {
+  if (typeof told === 'string') return told
+  if (env['ZASK_APP']) return env['ZASK_APP']
+  for (const file of usualFiles) {
+    const text = await readFile(file, 'utf8').catch(() => '')
+    if (/^export\s+(?:(?:const|let|var)\s+core\b|\{[^}]*\bcore\b)/m.test(text)) return file
+  }
+  return undefined
+}
+
+/**
+ * The core that a module exports, for a command that only asks with it: what its plugins log stays out of the results.
+ */
+export async function loadCore(path: string): Promise<Core> {
+  const exported = await load(resolve(path))
+  const { core } = exported
+  if (!isCore(core))
+    throw new Misuse(`${path} exports no core. Write \`export const core = createCore(...)\`.`)
+  const quieten = (): void => core.setLogger(createLogger())
+  quieten()
+  // Tapped last, so that it has the last word.
+  core.hooks.configLoaded.tap('zask', quieten)
+  return core
 }
 
 /**
@@ -38,7 +87,17 @@ async function load(file: string): Promise<Record<string, unknown>> {
       `There is no file ${file}. Name the module that exports core and services, such as app.ts.`,
     )
   }
-  return (await import(pathToFileURL(file).href)) as Record<string, unknown>
+  try {
+    return (await import(pathToFileURL(file).href)) as Record<string, unknown>
+  } catch (error) {
+    throw new BrokenApplication(file, error)
+  }
+}
+
+/** What may help somebody whose application does not load. */
+export function adviceOn({ cause }: BrokenApplication): string | undefined {
+  if (!(cause instanceof ZaskError) || cause.code !== 'ZASK_ENDPOINT_IN_USE') return undefined
+  return 'It starts services while it is loaded: let it export core, and call core.start in a file of its own, main.ts.'
 }
 
 async function named(name: string, exported: Record<string, unknown>, path: string): Promise<object[]> {

@@ -1,4 +1,4 @@
-import { type CommandLine, Misuse, type Options } from './command.ts'
+import { type CommandLine, Misuse, type Options } from '../command/command.ts'
 
 export const argumentOptions: Options = {
   'json-args': { type: 'boolean', short: 'j', says: 'every argument must be JSON' },

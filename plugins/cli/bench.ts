@@ -3,13 +3,13 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { type Client, RemoteError, ZaskError } from '../../core/index.ts'
 import { argumentOptions, argumentsOf } from './arguments.ts'
 import { isStream } from './call.ts'
-import { type Command, type CommandLine, numberOption } from './command.ts'
+import { type Command, type CommandLine, numberOption } from '../command/command.ts'
 import { remoteOptions, withClient } from './remote.ts'
-import { dim, escapeControls, exitCodes, json, type Terminal } from './terminal.ts'
+import { dim, escapeControls, exitCodes, json, type Terminal } from '../command/terminal.ts'
 
 /** `zask bench`: how many calls a service answers, and how fast. */
 export const benchCommand: Command = {
-  usage: '<endpoint> <method> [arguments...]',
+  usage: '<service|endpoint> <method> [arguments...]',
   says: 'call a method again and again, print rate and times',
   more: `Ends with 1 where a call failed. A stream counts as one call, and is read to its end. Times are those of this client,
 on this machine: with --rate they begin when a call was due, so that a service that falls behind cannot hide it.`,

@@ -1,11 +1,11 @@
 import { argumentOptions, argumentsOf } from './arguments.ts'
-import type { Command, CommandLine } from './command.ts'
+import type { Command, CommandLine } from '../command/command.ts'
 import { remoteOptions, withClient } from './remote.ts'
-import { json, readable } from './terminal.ts'
+import { json, readable } from '../command/terminal.ts'
 
 /** `zask call`: prints the answer, or each item of the stream as it comes. */
 export const callCommand: Command = {
-  usage: '<endpoint> <method> [arguments...]',
+  usage: '<service|endpoint> <method> [arguments...]',
   says: 'call a method, print what it answers',
   more: `An argument is read as JSON where it is JSON, else as text: 5 is a number, '"5"' is text. The argument - is read
 from stdin. Items of a stream are printed as they come. Arguments that look like options stand behind --.`,

@@ -2,7 +2,7 @@ import { access, constants, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { type Config, createCore } from '../../core/index.ts'
-import type { Finding } from './doctor.ts'
+import type { Finding } from '../command/check.ts'
 
 const ok = (says: string): Finding => ({ state: 'ok', says })
 const warning = (says: string, fix: string): Finding => ({ state: 'warning', says, fix })

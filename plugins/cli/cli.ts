@@ -1,16 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { RemoteError, ZaskError } from '../../core/index.ts'
+import { type Core, RemoteError, ZaskError } from '../../core/index.ts'
+import { type Command, type CommandLine, Misuse, type Options } from '../command/command.ts'
+import { dim, escapeControls, exitCodes, type Terminal } from '../command/terminal.ts'
+import { adviceOn, BrokenApplication, findApplication, howToName, loadCore } from './application.ts'
 import { benchCommand } from './bench.ts'
 import { callCommand } from './call.ts'
-import { type Command, type CommandLine, Misuse, type Options } from './command.ts'
+import { printCrash } from './crash.ts'
 import { typesCommand } from './declare.ts'
 import { doctorCommand } from './doctor.ts'
 import { configCommand, hooksCommand } from './explain.ts'
 import { inspectCommand } from './inspect.ts'
 import { pingCommand } from './ping.ts'
+import { type PluginCommand, pluginCommands } from './plugin-commands.ts'
+import { applicationOptions } from './remote.ts'
 import { startCommand } from './start.ts'
-import { dim, escapeControls, exitCodes, type Terminal } from './terminal.ts'
 
 const commands: ReadonlyMap<string, Command> = new Map([
   ['call', callCommand],
@@ -34,31 +38,77 @@ export async function runCli(argv: readonly string[], terminal: Terminal): Promi
   try {
     const [first, ...rest] = argv
     if (first === undefined) {
-      terminal.complain(help())
+      terminal.complain(await help([], terminal))
       return exitCodes.misuse
     }
-    if (['--help', '-h', '-?', 'help'].includes(first)) return say(terminal, helpOn(rest[0]))
+    if (['--help', '-h', '-?', 'help'].includes(first)) {
+      const [name = ''] = rest
+      return say(terminal, commands.has(name) ? helpOn(name, commands.get(name)) : await help(rest, terminal))
+    }
     if (first === '--version') return say(terminal, `${version()}\n`)
     // As zerorpc's own command line: an endpoint alone is inspected, one with a method is called.
     const short = first.includes('://')
     const [name, args] = short ? [isCall(rest) ? 'call' : 'inspect', argv] : [first, rest]
     const command = commands.get(name)
-    if (command === undefined) {
-      const names = [...commands.keys()]
-      throw new Misuse(
-        `There is no command '${name}'. There are ${names.slice(0, -1).join(', ')} and ${names.at(-1)}.`,
-      )
-    }
-    const line = parse(command, args, terminal)
-    if (line.options['help'] === true) return say(terminal, helpOn(name))
-    if (line.words.length < command.least || line.words.length > command.most) {
-      throw new Misuse(`Write zask ${name} ${command.usage}`)
-    }
-    const code = await command.run(line)
-    return code ?? (terminal.signal.aborted ? exitCodes.interrupted : exitCodes.done)
+    if (command !== undefined) return await runCommand(name, command, args, terminal)
+    return await withPlugins(args, async (added, path) => {
+      const own = added.get(name)?.command
+      if (own === undefined) throw unknownCommand(name, added, path)
+      const withApp = { ...own, options: { ...applicationOptions, ...own.options } }
+      return runCommand(name, withApp, args, terminal)
+    })
   } catch (error) {
     return complain(error, terminal)
   }
+}
+
+async function runCommand(
+  name: string,
+  command: Command,
+  args: readonly string[],
+  terminal: Terminal,
+): Promise<number> {
+  const line = parse(command, args, terminal)
+  if (line.options['help'] === true) return say(terminal, helpOn(name, command))
+  if (line.words.length < command.least || line.words.length > command.most) {
+    throw new Misuse(`Write zask ${name} ${command.usage}`)
+  }
+  const code = await command.run(line)
+  return code ?? (terminal.signal.aborted ? exitCodes.interrupted : exitCodes.done)
+}
+
+/** Runs something with the commands of the application's plugins; there are none where there is no application. */
+async function withPlugins<T>(
+  args: readonly string[],
+  use: (added: ReadonlyMap<string, PluginCommand>, path: string | undefined) => T | Promise<T>,
+): Promise<T> {
+  const path = await findApplication(toldApplication(args))
+  if (path === undefined) return await use(new Map(), path)
+  const core: Core = await loadCore(path)
+  try {
+    return await use(await pluginCommands(core, new Set(commands.keys())), path)
+  } finally {
+    await core.stop()
+  }
+}
+
+/** What `--app` says in a command line that cannot be parsed yet: its other options are those of a plugin. */
+function toldApplication(args: readonly string[]): string | undefined {
+  const at = args.findIndex((arg) => arg === '--app' || arg.startsWith('--app='))
+  return at < 0 ? undefined : args[at] === '--app' ? args[at + 1] : args[at]?.slice('--app='.length)
+}
+
+function unknownCommand(
+  name: string,
+  added: ReadonlyMap<string, PluginCommand>,
+  path: string | undefined,
+): Misuse {
+  const names = [...commands.keys(), ...added.keys()]
+  const where =
+    path === undefined ? ` Those of an application's plugins are found where it is: ${howToName}.` : ''
+  return new Misuse(
+    `There is no command '${name}'. There are ${names.slice(0, -1).join(', ')} and ${names.at(-1)}.${where}`,
+  )
 }
 
 function isCall(rest: readonly string[]): boolean {
@@ -89,17 +139,24 @@ function unmark(word: string): string {
   return word.replace(/^\0/, '')
 }
 
-function help(): string {
-  const lines = [...commands].map(([name, { usage, says }]): [string, string] => [
-    `zask ${name} ${usage}`,
-    says,
-  ])
+/** A broken application must not keep anybody from reading this. */
+async function help(args: readonly string[], terminal: Terminal): Promise<string> {
+  const own = await withPlugins(args, (added, path) =>
+    added.size === 0
+      ? ''
+      : `From plugins of ${escapeControls(String(path))}\n\n` +
+        `${listOf([...added].map(([name, { command }]) => [name, command]))}\n`,
+  ).catch((error: unknown) => {
+    complain(error, terminal)
+    return ''
+  })
   return `zask: call RPC services, zask's and zerorpc's
 
-${table(lines)}
-An endpoint is tcp://127.0.0.1:4242 or ipc:///run/users.sock. zask <command> --help says more of each.
+${listOf([...commands])}
+${own}A service is named as the config of the application does, or by its endpoint, tcp://127.0.0.1:4242 or
+ipc:///run/users.sock. zask <command> --help says more of each.
 
-${table([
+${columns([
   ['--json', 'print JSON, one result or item a line'],
   ['--help', 'print this'],
   ['--version', 'print the version'],
@@ -109,19 +166,21 @@ Without colours: NO_COLOR=1, or any output that is no terminal.
 `
 }
 
-function helpOn(name = ''): string {
-  const command = commands.get(name)
-  if (command === undefined) return help()
-  const options = Object.entries({ ...command.options, ...commonOptions })
+function listOf(listed: readonly (readonly [name: string, command: Command])[]): string {
+  return columns(listed.map(([name, { usage, says }]) => [`zask ${name} ${usage}`.trimEnd(), says]))
+}
+
+function helpOn(name: string, command: Command | undefined): string {
+  const options = Object.entries({ ...command?.options, ...commonOptions })
   const lines = options.map(([long, { short, value, says }]): [string, string] => [
     `${short === undefined ? '' : `-${short}, `}--${long}${value === undefined ? '' : ` ${value}`}`,
     says,
   ])
-  const more = command.more === undefined ? '' : `${command.more}\n\n`
-  return `zask ${name} ${command.usage}: ${command.says}\n\n${more}${table(lines)}`
+  const more = command?.more === undefined ? '' : `${command.more}\n\n`
+  return `zask ${name} ${command?.usage}: ${command?.says}\n\n${more}${columns(lines)}`
 }
 
-function table(lines: readonly [left: string, right: string][]): string {
+function columns(lines: readonly [left: string, right: string][]): string {
   const width = Math.max(...lines.map(([left]) => left.length))
   return lines.map(([left, right]) => `  ${left.padEnd(width)}   ${right}\n`).join('')
 }
@@ -143,6 +202,12 @@ function complain(error: unknown, terminal: Terminal): number {
     return exitCodes.misuse
   }
   if (terminal.signal.aborted) return exitCodes.interrupted
+  if (error instanceof BrokenApplication) {
+    const advice = adviceOn(error)
+    terminal.complain(`zask: ${escapeControls(error.message)}.${advice === undefined ? '' : ` ${advice}`}\n`)
+    printCrash(error.cause, terminal)
+    return exitCodes.failed
+  }
   if (error instanceof RemoteError) {
     const headline = `${error.remoteName}: ${error.message}`
     // JavaScript begins a traceback with the headline, Python ends it so.
@@ -153,11 +218,15 @@ function complain(error: unknown, terminal: Terminal): number {
   }
   if (!(error instanceof ZaskError)) throw error
   terminal.complain(`zask: ${escapeControls(error.message)} (${error.code})\n`)
-  return misuseCodes.has(error.code) ? exitCodes.misuse : exitCodes.noAnswer
+  if (misuseCodes.has(error.code)) return exitCodes.misuse
+  return /^ZASK_(CONFIG|DATABASE|HOOK|LOG|PLUGIN)_/.test(error.code) ? exitCodes.failed : exitCodes.noAnswer
 }
 
 const misuseCodes: ReadonlySet<string> = new Set([
   'ZASK_ENDPOINT_INVALID',
+  'ZASK_ENDPOINT_MISSING',
+  'ZASK_ENDPOINTS_CONFIG_MISSING',
+  'ZASK_ENDPOINTS_CLIENT_VERSION',
   'ZASK_WIRE_TOO_LARGE',
   'ZASK_OPTION_INVALID',
 ])

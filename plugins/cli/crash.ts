@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { dim, escapeControls, type Terminal } from './terminal.ts'
+import { dim, escapeControls, type Terminal } from '../command/terminal.ts'
 
 /** Prints an error with the line of the application first: where it was thrown, or what called what threw. */
 export function printCrash(error: unknown, terminal: Terminal): void {

@@ -1,15 +1,10 @@
-import { loadApplication } from './application.ts'
+import { BrokenApplication, loadApplication } from './application.ts'
 import { checkEndpoints, checkFiles, checkDatabases, checkMachine } from './checks.ts'
-import type { Command, CommandLine } from './command.ts'
+import type { Core } from '../../core/index.ts'
+import { type Check, type CheckList, checksHook, type Finding } from '../command/check.ts'
+import { type Command, type CommandLine, Misuse } from '../command/command.ts'
 import { printCrash } from './crash.ts'
-import { dim, escapeControls, exitCodes, json } from './terminal.ts'
-
-/** What one check found. `fix` stands only where something is to be done. */
-export interface Finding {
-  readonly state: 'ok' | 'warning' | 'problem'
-  readonly says: string
-  readonly fix?: string
-}
+import { dim, escapeControls, exitCodes, json } from '../command/terminal.ts'
 
 /** `zask doctor`: what keeps an application from running, each with the way to mend it. */
 export const doctorCommand: Command = {
@@ -39,7 +34,8 @@ async function examine(line: CommandLine): Promise<number> {
   show(await checkMachine())
   if (path === undefined) return worst
   const app = await loadApplication(path, []).catch((error: unknown) => {
-    printCrash(error, terminal)
+    if (error instanceof Misuse) throw error
+    printCrash(error instanceof BrokenApplication ? error.cause : error, terminal)
     show([{ state: 'problem', says: `${path} does not load`, fix: 'Mend the line above.' }])
   })
   if (app === undefined) return worst
@@ -55,14 +51,39 @@ async function examine(line: CommandLine): Promise<number> {
       config.validate()
       show([{ state: 'ok', says: 'all values of the config fit' }])
     } catch (error) {
-      show([{ state: 'problem', says: error instanceof Error ? error.message : String(error) }])
+      show([{ state: 'problem', says: messageOf(error) }])
       return worst
     }
     show(checkEndpoints(config, app.services))
     show(await checkFiles(config))
     show(await checkDatabases(config))
+    show(await checkPlugins(app.core))
   } finally {
     await app.core.stop()
   }
   return worst
+}
+
+/** What the plugins' own checks find. One that fails is a problem of its plugin, and keeps no other from running. */
+export async function checkPlugins(core: Core): Promise<Finding[]> {
+  const checks: { plugin: string; check: Check }[] = []
+  try {
+    await core.hooks.custom<CheckList>(checksHook).runEach((plugin) => ({
+      add: (check) => void checks.push({ plugin, check }),
+    }))
+  } catch (error) {
+    return [{ state: 'problem', says: messageOf(error) }]
+  }
+  const found = checks.map(async ({ plugin, check }): Promise<readonly Finding[]> => {
+    try {
+      return await check()
+    } catch (error) {
+      return [{ state: 'problem', says: `a check of plugin ${plugin} failed: ${messageOf(error)}` }]
+    }
+  })
+  return (await Promise.all(found)).flat()
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

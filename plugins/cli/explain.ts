@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { type Core, ZaskError } from '../../core/index.ts'
 import { loadApplication } from './application.ts'
-import { type Command, type CommandLine, Misuse } from './command.ts'
-import { dim, escapeControls, exitCodes, json } from './terminal.ts'
+import { type Command, type CommandLine, Misuse } from '../command/command.ts'
+import { dim, escapeControls, exitCodes, json } from '../command/terminal.ts'
 
 /** `zask hooks`: which plugin taps which hook, in running order. */
 export const hooksCommand: Command = {

@@ -1,13 +1,13 @@
 import { inspect } from 'node:util'
 import { RemoteError } from '../../core/index.ts'
-import type { Command, CommandLine } from './command.ts'
+import type { Command, CommandLine } from '../command/command.ts'
 import { type ArgumentDescription, describe } from './description.ts'
 import { remoteOptions, withClient } from './remote.ts'
-import { dim, escapeControls, json } from './terminal.ts'
+import { dim, escapeControls, json } from '../command/terminal.ts'
 
 /** `zask inspect`: the methods of a service, with what it says about each of them. */
 export const inspectCommand: Command = {
-  usage: '<endpoint> [method]',
+  usage: '<service|endpoint> [method]',
   says: 'list the methods of a service, or show all of one',
   options: remoteOptions,
   least: 1,
@@ -17,7 +17,7 @@ export const inspectCommand: Command = {
 
 async function inspectService(line: CommandLine): Promise<void> {
   const { words, asJson, terminal } = line
-  const [endpoint, wanted] = words
+  const [target, wanted] = words
   const { name: service, methods } = await withClient(line, ({ client }) => describe(client))
   if (wanted !== undefined && !Object.hasOwn(methods, wanted)) {
     const names = Object.keys(methods).join(', ')
@@ -28,7 +28,7 @@ async function inspectService(line: CommandLine): Promise<void> {
     terminal.write(`${json({ name: service, methods: Object.fromEntries(chosen) })}\n`)
     return
   }
-  if (wanted === undefined) terminal.write(`${escapeControls(service)} at ${endpoint}\n`)
+  if (wanted === undefined) terminal.write(`${escapeControls(service)} at ${target}\n`)
   for (const [name, { args, doc }] of chosen) {
     terminal.write(`${wanted === undefined ? '  ' : ''}${escapeControls(name)}${signature(args)}\n`)
     const text = doc?.trim() ?? ''

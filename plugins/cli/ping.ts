@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks'
-import type { Command, CommandLine } from './command.ts'
+import type { Command, CommandLine } from '../command/command.ts'
 import { remoteOptions, withClient } from './remote.ts'
-import { escapeControls, json } from './terminal.ts'
+import { escapeControls, json } from '../command/terminal.ts'
 
 /** `zask ping`: whether a service answers, and how fast. */
 export const pingCommand: Command = {
-  usage: '<endpoint>',
+  usage: '<service|endpoint>',
   says: 'ask a service whether it is there, and how long that takes',
   options: remoteOptions,
   least: 1,

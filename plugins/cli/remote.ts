@@ -1,5 +1,15 @@
-import { type Client, type ClientOptions, createCore } from '../../core/index.ts'
-import { type CommandLine, Misuse, numberOption, type Options, textsOption } from './command.ts'
+import { type Client, type ClientOptions, type Core, createCore } from '../../core/index.ts'
+import { type CommandLine, Misuse, numberOption, type Options, textsOption } from '../command/command.ts'
+import { findApplication, howToName, loadCore } from './application.ts'
+
+/** What every command has that may need an application. */
+export const applicationOptions: Options = {
+  app: {
+    type: 'string',
+    value: '<file>',
+    says: 'the module that exports core (default: ZASK_APP, or app.ts in this folder)',
+  },
+}
 
 /** What every command that calls a service can be told. */
 export const remoteOptions: Options = {
@@ -15,40 +25,86 @@ export const remoteOptions: Options = {
   },
   header: { type: 'string', multiple: true, value: '<k=v>', says: 'a header to send along; may be repeated' },
   version: { type: 'string', value: '<v>', says: 'the version of the service to ask for' },
+  ...applicationOptions,
 }
 
-/** A client of a service, and where it is. */
+/** A client of a service, and what it was asked for by: an endpoint, or the service's name. */
 export interface Remote {
   readonly client: Client
-  readonly endpoint: string
+  readonly target: string
 }
 
-/** Runs something with a client of the endpoint that is the first word of the command line. */
+/**
+ * The services that one command line talks to. An endpoint is called by a core of its own, without plugins; a name by
+ * the core of the application, and so is everything where `--app` names one.
+ */
+export class Remotes implements AsyncDisposable {
+  readonly #line: CommandLine
+  #application: Promise<Core> | undefined
+  #bare: Core | undefined
+
+  constructor(line: CommandLine) {
+    this.#line = line
+  }
+
+  /** A client of an endpoint or of a service, as the options of the command line say. Ctrl-C aborts its calls. */
+  async open(target: string): Promise<Remote> {
+    const isEndpoint = target.includes('://')
+    if (!isEndpoint && /[:/]/.test(target)) {
+      throw new Misuse(
+        `'${target}' is no endpoint and no name of a service. Write one such as tcp://127.0.0.1:4242`,
+      )
+    }
+    const options = clientOptions(this.#line, isEndpoint)
+    const told = this.#line.options['app'] !== undefined
+    const core = isEndpoint && !told ? (this.#bare ??= createCore()) : await this.application(target)
+    const client = await core.client(target, options)
+    return { client: client.$with({ signal: this.#line.terminal.signal }), target }
+  }
+
+  /**
+   * The core of the application, which is loaded at the first use.
+   *
+   * @param target The name it is needed for, to say so where there is none.
+   */
+  application(target?: string): Promise<Core> {
+    this.#application ??= (async () => {
+      const file = await findApplication(this.#line.options['app'])
+      if (file !== undefined) return loadCore(file)
+      const why =
+        target === undefined
+          ? 'No application is found here'
+          : `'${target}' is no endpoint such as tcp://127.0.0.1:4242, and no application is found that knows a ` +
+            'service of that name'
+      throw new Misuse(`${why}: ${howToName}.`)
+    })()
+    return this.#application
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#bare?.stop()
+    await (await this.#application?.catch(() => undefined))?.stop()
+  }
+}
+
+/** Runs something with a client of the service that is the first word of the command line. */
 export async function withClient<T>(line: CommandLine, run: (remote: Remote) => Promise<T>): Promise<T> {
-  const [endpoint = ''] = line.words
-  if (!endpoint.includes('://')) {
-    throw new Misuse(`'${endpoint}' is no endpoint. Write one such as tcp://127.0.0.1:4242`)
-  }
-  const options = clientOptions(line)
-  const core = createCore()
-  try {
-    const made = await core.client(endpoint, options)
-    return await run({ client: made.$with({ signal: line.terminal.signal }), endpoint })
-  } finally {
-    await core.stop()
-  }
+  await using remotes = new Remotes(line)
+  return await run(await remotes.open(line.words[0] ?? ''))
 }
 
-/** The version rides in the header key that the servers of zask and of the original check. */
-function clientOptions(line: CommandLine): ClientOptions {
+/** To an endpoint the version rides in the header key that the servers of zask and of the original check. */
+function clientOptions(line: CommandLine, isEndpoint: boolean): ClientOptions {
   const seconds = numberOption(line, 'timeout', { unit: 'seconds' }) ?? 30
   const beat = numberOption(line, 'heartbeat', { unit: 'seconds' }) ?? 5
   const { version } = line.options
+  const asked = typeof version === 'string' ? version : undefined
   const headers = Object.fromEntries(textsOption(line, 'header').map(header))
   return {
     timeoutMs: seconds === 0 ? Infinity : seconds * 1000,
     heartbeat: beat === 0 ? null : { intervalMs: beat * 1000 },
-    headers: { ...(typeof version === 'string' && { service_version: version }), ...headers },
+    ...(asked !== undefined && !isEndpoint && { version: asked }),
+    headers: { ...(asked !== undefined && isEndpoint && { service_version: asked }), ...headers },
   }
 }
 

@@ -1,9 +1,9 @@
 import { isAbsolute } from 'node:path'
 import { ZaskError } from '../../core/index.ts'
-import { loadApplication } from './application.ts'
-import { type Command, type CommandLine, Misuse, textsOption } from './command.ts'
+import { BrokenApplication, loadApplication } from './application.ts'
+import { type Command, type CommandLine, Misuse, textsOption } from '../command/command.ts'
 import { printCrash } from './crash.ts'
-import { escapeControls, exitCodes, json } from './terminal.ts'
+import { escapeControls, exitCodes, json } from '../command/terminal.ts'
 import { reportFiles, watchAndRestart } from './watch.ts'
 
 /** `zask start`: serves what a module exports, until SIGTERM or Ctrl-C. */
@@ -61,6 +61,7 @@ async function startApplication(line: CommandLine): Promise<number> {
   } catch (error) {
     // What zask says of config and endpoints needs no line of code to be understood.
     if (error instanceof Misuse) throw error
+    if (error instanceof BrokenApplication) return crash(error.cause)
     if (!(error instanceof ZaskError)) return crash(error)
     terminal.complain(`zask: ${escapeControls(error.message)} (${error.code})\n`)
     return exitCodes.failed

@@ -3,8 +3,8 @@ import { type FSWatcher, watch } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { CommandLine } from './command.ts'
-import { exitCodes } from './terminal.ts'
+import type { CommandLine } from '../command/command.ts'
+import { exitCodes } from '../command/terminal.ts'
 
 /**
  * Tells the parent process which files this one is made of, if it has a parent that asks; the function returned adds

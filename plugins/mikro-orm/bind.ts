@@ -18,6 +18,8 @@ export interface BindHost extends Omit<SqlLogOptions, 'bind'> {
   readonly idleTransactionMs: number | null
   /** The session that the running code belongs to. */
   current(): Session | undefined
+  /** A connection of a bind has thrown this, and whoever waited for it gets it. */
+  threw(error: unknown, bind: string): void
   /** Looks at the entities that were found; throws for those that cannot be served. */
   discovered(
     bind: string,
@@ -156,6 +158,11 @@ export class Bind {
     return found.getTables().map(describeTable)
   }
 
+  /** What a connection threw, as the entity manager would have thrown it. */
+  converted(error: Error): Error {
+    return this.orm.em.getPlatform().getExceptionConverter().convertException(error)
+  }
+
   close(): Promise<void> {
     return this.orm.close()
   }
@@ -225,6 +232,8 @@ interface Watched {
     context?: QueryContext,
   ): Promise<unknown>
   executeQuery(sql: string, run: () => Promise<unknown>, context?: QueryContext): Promise<unknown>
+  begin(...args: unknown[]): Promise<unknown>
+  commit(...args: unknown[]): Promise<unknown>
 }
 
 /** What MikroORM passes down with a statement: for its logger, and how to abort it. */
@@ -260,8 +269,24 @@ function watchQueries(connection: Connection, bind: string, cancels: boolean, ho
       const result = await executeQuery(sql, () => patiently(run, session?.signal), context)
       failed = false
       return result
+    } catch (error) {
+      // Of an aborted session it is the reason of the abort, which is the caller's or the method's own.
+      if (session?.aborted !== true) host.threw(error, bind)
+      throw error
     } finally {
       session?.queried(bind, sql, performance.now() - startedAt, failed)
+    }
+  }
+  // MikroORM hands on what these throw as it comes from the driver.
+  for (const name of ['begin', 'commit'] as const) {
+    const run = watched[name].bind(watched)
+    watched[name] = async (...args) => {
+      try {
+        return await run(...args)
+      } catch (error) {
+        if (host.current()?.aborted !== true) host.threw(error, bind)
+        throw error
+      }
     }
   }
 }

@@ -10,6 +10,7 @@ import {
   LiveCallDatabase,
   type SessionManager,
 } from './call-database.ts'
+import { callerError } from './caller-error.ts'
 import type { BindChoice, Database, DatabaseShape, MikroOrmOptions } from './mikro-orm.ts'
 import { Query } from './query.ts'
 import { refuseForeignRelations } from './relations.ts'
@@ -37,6 +38,8 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
   readonly #runs = new AsyncLocalStorage<Session>()
   readonly #manager: SessionManager
   readonly #bindOfEntity = new Map<object, string>()
+  /** What connections have thrown, with the name of the bind: it comes as the driver made it. */
+  readonly #thrown = new WeakMap<object, string>()
   #core: PluginCore<DatabaseShape> | undefined
   #binds: Map<string, Bind> | undefined
   #opening: Promise<Map<string, Bind>> | undefined
@@ -65,6 +68,7 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
       await Promise.all([...binds.values()].map((bind) => bind.connect(connectTimeoutMs)))
     })
     core.hooks.beforeCall.tap(this.name, (call) => void this.#attach(call))
+    core.hooks.answerError.tap(this.name, (call, thrown) => this.#tell(call, thrown))
     core.hooks.sessionEnd.tap(this.name, (call) => this.#attach(call)?.end())
     core.hooks.stopped.tap(this.name, () => this.close())
   }
@@ -204,6 +208,15 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
     return made
   }
 
+  /** The error that a remote caller gets of one of the database; the log gets it whole. */
+  #tell(call: Call, thrown: unknown): ZaskError | undefined {
+    const bind = thrown instanceof Error ? this.#thrown.get(thrown) : undefined
+    const error = bind === undefined ? thrown : this.#bind(bind).converted(thrown as Error)
+    const told = callerError(error, call.id)
+    if (told !== undefined) call.log.error({ err: thrown }, `the caller was told: ${told.name}`)
+    return told
+  }
+
   async #chosen({ bind = allBinds }: BindChoice = {}): Promise<Bind[]> {
     const binds = await this.#open()
     if (bind === allBinds) return [...binds.values()]
@@ -270,6 +283,9 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
       queryTimeoutMs,
       idleTransactionMs,
       current: () => this.#current(),
+      threw: (error, bind) => {
+        if (error instanceof Error) this.#thrown.set(error, bind)
+      },
       enabled: () => this.#core?.config.DATABASE_ECHO === true,
       log: () => this.#log(),
       warn: (fields, message) => {

@@ -31,6 +31,17 @@ describe('toWireError', () => {
     }
   })
 
+  it('sends another error in its place where it is told to, and keeps the traceback of what was thrown', () => {
+    const thrown = new RangeError('secret')
+    const shown = new ZaskError('BANK_CLOSED', 'closed', { name: 'ClosedError', retryable: true })
+    const quiet = toWireError(thrown, false, shown)
+    expect(quiet).deep.equal({
+      args: ['ClosedError', 'closed', ''],
+      headers: { code: 'BANK_CLOSED', retryable: true },
+    })
+    expect(toWireError(thrown, true, shown).args[2]).match(/^RangeError: secret/)
+  })
+
   it('survives errors whose properties throw', () => {
     const hostile = new Proxy({}, { get: trap, getPrototypeOf: trap, has: trap, ownKeys: trap })
     expect(toWireError(hostile, true).args[0]).equal('Error')

@@ -112,6 +112,25 @@ describe('a client', () => {
     expect(core.stats.now).deep.equal({ running: 0, queued: 0, calling: 0, channels: 0, timers: 0 })
   })
 
+  it('fails at its close what a gate holds up, whose signal tells it', async () => {
+    const { core: server, endpoint } = await cores.serve(new Echo())
+    const told: unknown[] = []
+    const stuck = plugin('stuck', ({ hooks }) => {
+      hooks.beforeCall.tap('stuck', async ({ signal }) => {
+        signal.addEventListener('abort', () => told.push(signal.reason))
+        await new Promise(() => undefined)
+      })
+    })
+    const { core, client } = await cores.client<Echo>(endpoint, { plugins: [stuck], timeoutMs: Infinity })
+    const held = failure(client.echo(1))
+    await client.$close()
+    const error = await held
+    expect(error).include({ code: 'ZASK_CLIENT_CLOSED', sent: false })
+    expect(told).deep.equal([error])
+    expect(core.stats.now).deep.equal({ running: 0, queued: 0, calling: 0, channels: 0, timers: 0 })
+    expect(server.stats.served.ok).equal(0)
+  })
+
   it('refuses options that are misspelt or impossible', async () => {
     const core = cores.make()
     expect((await failure(core.client('inproc://a', { timeout: 5 } as object))).message).include(

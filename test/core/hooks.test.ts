@@ -305,6 +305,39 @@ describe('hooks', () => {
     })
   })
 
+  describe('answerError', () => {
+    const thrown = new Error('thrown')
+
+    it('returns at once what the first tap answers, and asks no further', () => {
+      expect(set.answerError.used).to.equal(false)
+      expect(set.answerError.run(call, thrown)).to.equal(undefined)
+      const answer = new Error('answer')
+      const seen: unknown[][] = []
+      hooks.answerError.tap('a', (...args) => void seen.push(args))
+      hooks.answerError.tap('b', () => null)
+      hooks.answerError.tap('c', () => answer)
+      hooks.answerError.tap('d', note('d'))
+      expect(set.answerError.run(call, thrown)).to.equal(answer)
+      expect(seen).to.deep.equal([[call, thrown]])
+      expect(ran).to.deep.equal([])
+    })
+
+    it('throws what a tap throws', () => {
+      hooks.answerError.tap('a', () => {
+        throw thrown
+      })
+      expect(() => set.answerError.run(call, new Error('other'))).to.throw(thrown)
+    })
+
+    it('refuses a tap that would have to be waited for', () => {
+      hooks.answerError.tap('quick', () => undefined)
+      hooks.answerError.tap('slow', (() => Promise.reject(new Error('late'))) as never)
+      expect(refusal(() => set.answerError.run(call, thrown), 'ZASK_HOOK_FAILED')).to.match(
+        /the answerError tap of slow returned a promise/,
+      )
+    })
+  })
+
   describe('resolveEndpoint', () => {
     it('resolves to the first answer and asks no further', async () => {
       hooks.resolveEndpoint.tap('a', (asked) => {
@@ -337,6 +370,75 @@ describe('hooks', () => {
       const running = set.resolveEndpoint.run(query)
       expect(await thrownBy(() => running)).to.equal(error)
       expect(set.culprit(error)).to.deep.equal({ hook: 'resolveEndpoint', plugin: 'endpoints' })
+    })
+  })
+
+  describe('a custom hook', () => {
+    it('is the same hook wherever its name is said, and runs its taps in list order', async () => {
+      hooks.custom<string[]>('greetings').tap('a', async (list) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        list.push('a')
+      })
+      hooks.custom<string[]>('greetings').tapPromise('b', async (list) => void list.push('b'))
+      hooks.custom<string[]>('others').tap('c', (list) => list.push('c'))
+      const list: string[] = []
+      await hooks.custom<string[]>(' greetings ').run(list)
+      expect(list).to.deep.equal(['a', 'b'])
+    })
+
+    it('resolves where nobody tapped it, and is then in no report', async () => {
+      expect(await hooks.custom('nobody').run(1)).to.equal(undefined)
+      expect(hooks.inspect().map(({ hook }) => hook)).to.not.include('nobody')
+    })
+
+    it('gives each tap an argument of its own by the name it was tapped under', async () => {
+      const seen: string[] = []
+      const hook = hooks.custom<string>('mine')
+      for (const plugin of ['a', 'b']) hook.tap(plugin, (argument) => seen.push(`${plugin} ${argument}`))
+      await hook.runEach((plugin) => plugin.toUpperCase())
+      expect(seen).to.deep.equal(['a A', 'b B'])
+    })
+
+    it('stops at a tap that throws, with an error that names plugin and hook', async () => {
+      const cause = new Error('no')
+      const hook = hooks.custom<void>('mine')
+      hook.tap('a', note('a'))
+      hook.tap('b', () => Promise.reject(cause))
+      hook.tap('c', note('c'))
+      const error = await thrownBy(() => hook.run())
+      expect(error).to.include({ code: 'ZASK_HOOK_FAILED', message: 'plugin b failed in mine: no', cause })
+      expect((error as ZaskError).details).to.deep.equal({ hook: 'mine', plugin: 'b' })
+      expect(ran).to.deep.equal(['a'])
+    })
+
+    it('is reported behind the hooks of core, and traced as they are', async () => {
+      const runs: TapRun[] = []
+      hooks.custom('mine').tap('a', note('a'))
+      expect(hooks.inspect().at(-1)).to.deep.equal({ hook: 'mine', kind: 'gate', taps: [{ plugin: 'a' }] })
+      hooks.trace((run) => runs.push(run))
+      await hooks.custom('mine').run(undefined)
+      expect(runs.map(({ hook, plugin }) => [hook, plugin])).to.deep.equal([['mine', 'a']])
+    })
+
+    it('needs a name that core has not taken, and taps as any hook does', () => {
+      const wrong = [
+        ['', 'needs a name of its own'],
+        [7, 'hooks.custom(7)'],
+        ['beforeCall', 'tap hooks.beforeCall'],
+      ] as const
+      for (const [name, complaint] of wrong) {
+        expect(refusal(() => hooks.custom(name as string), 'ZASK_HOOK_TAP')).to.include(complaint)
+      }
+      expect(refusal(() => hooks.custom('mine').tap('', note('a')), 'ZASK_HOOK_TAP')).to.include(
+        `hooks.custom("mine").tap('my-plugin', fn)`,
+      )
+    })
+
+    it('belongs to one core', async () => {
+      const other = new HookSet({ onObserverError() {} })
+      hooks.custom('mine').tap('a', note('a'))
+      await other.facade.custom('mine').run(undefined)
+      expect(ran).to.deep.equal([])
     })
   })
 
@@ -419,6 +521,7 @@ describe('hooks', () => {
         { hook: 'configLoaded', kind: 'gate', taps: [] },
         { hook: 'resolveEndpoint', kind: 'first answer', taps: [] },
         { hook: 'beforeCall', kind: 'gate', taps: named(['a', 'b', 'c']) },
+        { hook: 'answerError', kind: 'first answer', taps: [] },
         { hook: 'afterCall', kind: 'observer', taps: [] },
         { hook: 'sessionEnd', kind: 'observer', taps: named(['c', 'b', 'a']) },
         { hook: 'started', kind: 'observer', taps: [] },

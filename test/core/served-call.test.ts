@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
-import { type Client, type Core, type Outcome, type Plugin } from '../../core/index.ts'
+import { type Client, type Core, type Outcome, type Plugin, ZaskError } from '../../core/index.ts'
 import { Child } from '../support/children.ts'
 import { Cores, failure, pause, plugin, until } from '../support/cores.ts'
 
@@ -224,7 +224,6 @@ describe('a served method', () => {
   })
 
   it('sends an error whose details cannot be encoded without them, and one that is too long cut', async () => {
-    const { ZaskError } = await import('../../core/index.ts')
     const service = {
       odd(): never {
         throw new ZaskError('MY_CODE', 'odd', { retryable: true, details: { fn: () => 1 } })
@@ -261,6 +260,57 @@ const gates = (): Plugin[] => [
     }),
   ),
 ]
+
+describe('answerError', () => {
+  const service = {
+    fail(): void {
+      throw new RangeError('a secret')
+    },
+    async *items(): AsyncGenerator<number> {
+      yield 1
+      throw new RangeError('a secret')
+    },
+  }
+
+  it('has another error sent than was thrown, by gates, methods and streams; the outcome stays', async () => {
+    const sessions = new Sessions()
+    const hiding = plugin('hiding', ({ hooks, config }) => {
+      config.fromObject({ DEBUG: false })
+      hooks.beforeCall.tap('hiding', ({ side, args }) => {
+        if (side === 'server' && args.length > 0) throw new RangeError('a secret')
+      })
+      hooks.answerError.tap('hiding', (call, thrown) =>
+        thrown instanceof RangeError ? new ZaskError('HIDDEN', `see ${call.method}`) : undefined,
+      )
+    })
+    const { endpoint } = await cores.serve(service, { plugins: [sessions.plugin, hiding] })
+    const { client } = await cores.client<typeof service>(endpoint)
+    const hidden = { code: 'HIDDEN', remoteTraceback: '' }
+    expect(await failure(client.fail())).include({ ...hidden, message: 'see fail' })
+    expect(await failure(client.$call('fail', [1]))).include({ ...hidden, message: 'see fail' })
+    expect(await failure(collect(client.items()))).include({ ...hidden, message: 'see items' })
+    expect(await failure(client.$call('nothing', []))).include({
+      remoteName: 'NameError',
+      message: 'nothing',
+    })
+    await until(() => sessions.outcomes.length === 4)
+    expect(
+      sessions.outcomes.slice(0, 3).map((outcome) => (outcome as { error?: Error }).error?.message),
+    ).deep.equal(['a secret', 'a secret', 'a secret'])
+  })
+
+  it('sends the error of a tap that fails, and never what the tap was to hide', async () => {
+    const failing = plugin('failing', ({ hooks }) => {
+      hooks.answerError.tap('failing', (_call, thrown) => {
+        throw new TypeError(`cannot hide a ${(thrown as Error).name}`)
+      })
+    })
+    const { endpoint } = await cores.serve(service, { plugins: [failing] })
+    const { client } = await cores.client<typeof service>(endpoint)
+    expect(await failure(client.fail())).include({ message: 'cannot hide a RangeError' })
+    expect(cores.logged.join('')).match(/ERROR a tap of answerError failed/)
+  })
+})
 
 describe('a session', () => {
   class Many {

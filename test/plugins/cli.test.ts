@@ -62,7 +62,7 @@ describe('the command line', () => {
 
   it('prints help and version, and ends with 0', async () => {
     const [help, short, version] = await Promise.all([zask('--help'), zask('-h'), zask('--version')])
-    expect(help.stdout).to.match(/zask call <endpoint> <method>/)
+    expect(help.stdout).to.match(/zask call <service\|endpoint> <method>/)
     expect(short).to.deep.equal(help)
     expect(version.stdout).to.equal(`${manifest.version}\n`)
     expect([help.code, version.code]).to.deep.equal([0, 0])
@@ -72,7 +72,7 @@ describe('the command line', () => {
     const wrong: [args: string[], complaint: RegExp][] = [
       [[], /^zask: call RPC services/],
       [['cal', 'tcp://127.0.0.1:1'], /no command 'cal'/],
-      [['call', 'tcp://127.0.0.1:1'], /Write zask call <endpoint> <method>/],
+      [['call', 'tcp://127.0.0.1:1'], /Write zask call <service\|endpoint> <method>/],
       [['call', 'sums', 'add'], /'sums' is no endpoint/],
       [['call', 'tcp://127.0.0.1', 'add'], /ends without a port/],
       [['call', endpoint, 'add', '--timeout', 'soon'], /--timeout takes seconds/],
@@ -197,7 +197,7 @@ describe('the command line', () => {
 
   it('says of each command what it takes', async () => {
     const { stdout, code } = await zask('call', '--help')
-    expect(stdout).to.match(/^zask call <endpoint> <method>/)
+    expect(stdout).to.match(/^zask call <service\|endpoint> <method>/)
     expect(stdout).to.match(/-j, --json-args .*\n.*--timeout <s>/)
     expect(code).to.equal(0)
   })

@@ -152,6 +152,15 @@ describe('endpoints', () => {
     })
   }
 
+  it("leaves the access log's file alone, so that those who only call can read the settings of those who serve", async () => {
+    const core = coreWith({
+      ZERORPC_ACCESS_LOG: 'access.log',
+      ZERORPC_USERS: { '1.0': 'inproc://endpoints-shared', default: '1.0' },
+    })
+    const users = await core.client<Users>('users')
+    expect(users.$endpoints.map(({ endpoint }) => endpoint)).to.deep.equal(['inproc://endpoints-shared'])
+  })
+
   it('leaves keys alone that another plugin owns', async () => {
     const log: Plugin<{ config: { ZERORPC_SOME_LOG: string } }> = {
       name: 'log',

@@ -1,6 +1,6 @@
-import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import type { Block, Page } from './pages.ts'
 import { repository, sourceCondition, Spawned } from './processes.ts'
 
@@ -15,8 +15,14 @@ import { repository, sourceCondition, Spawned } from './processes.ts'
  * - A `console` block is a terminal: lines after `$ ` are commands, the rest is what they print; with
  *   `run: server` the last one is left running.
  * - Any other block whose fence names a file (```json setting.json) is one. The rest is not touched.
+ * - All files are there from the beginning; only those whose fence names a folder that the page makes by itself and
+ *   enters with `$ cd folder` are written when the page comes to them. Those are not among what the type check reads:
+ *   such a page runs one of its own.
+ * - `npm start`, `npm run` and what names `docs/examples/` runs in a clone of the repository, unless the page went
+ *   elsewhere with `cd`. `npm install` does nothing: what it would bring is there.
  *
- * `…` stands for any text within a line. Each port a page names is replaced by a free one, throughout the page.
+ * `…` stands for any text within a line. Each port a page names is replaced by a
+ * free one, throughout the page and the examples it runs; neighbours stay neighbours.
  */
 
 interface Program {
@@ -28,7 +34,11 @@ interface Program {
 
 type Step =
   | { readonly kind: 'program'; readonly program: Program }
+  | { readonly kind: 'file'; readonly name: string; readonly block: Block }
   | { readonly kind: 'terminal'; readonly block: Block }
+
+/** Commands of those who have cloned the repository. */
+const cloned = /^npm |docs\/examples\//
 
 /** The files and steps of one page in a folder of its own. */
 export class PageRun {
@@ -36,13 +46,18 @@ export class PageRun {
   readonly folder: string
   readonly #steps: Step[] = []
   readonly #files = new Map<string, string>()
-  readonly #bin: string
+  readonly #root: string
+  /** The folders that the page enters, and where it is now. */
+  readonly #entered = new Set<string>()
+  #cwd: string
   #ports = new Map<string, string>()
 
   constructor(page: Page, root: string) {
+    const name = page.path.replace(/[^\w.-]/g, '_')
     this.page = page
-    this.folder = join(root, page.path.replace(/[^\w.-]/g, '_'))
-    this.#bin = join(root, 'bin')
+    this.folder = join(root, 'pages', name)
+    this.#cwd = this.folder
+    this.#root = root
     this.#plan()
   }
 
@@ -57,8 +72,14 @@ export class PageRun {
     await mkdir(this.folder, { recursive: true })
     for (const [name, text] of this.#files) await this.#write(name, text)
     for (const step of this.#steps) {
-      if (step.kind === 'program') await this.#write(step.program.name, step.program.text)
+      if (step.kind !== 'program') continue
+      const { name, text } = step.program
+      if (!this.#isEntered(name)) await this.#write(name, text)
     }
+    const commands = this.#steps.flatMap((step) =>
+      step.kind === 'terminal' ? commandsOf(step.block.text).map(({ command }) => command) : [],
+    )
+    if (commands.some((command) => cloned.test(command))) await this.#clone()
   }
 
   /** Runs all blocks in the order of the page; throws what a reader would have stumbled over. */
@@ -69,8 +90,8 @@ export class PageRun {
         const { block } = step.kind === 'program' ? step.program : step
         const what = `${this.page.path}:${block.line}`
         try {
-          const server =
-            step.kind === 'program' ? await this.#program(step.program) : await this.#terminal(block)
+          if (block.marks.includes('stop: servers')) await stopAll(servers)
+          const server = await this.#step(step)
           if (server !== undefined) servers.push({ spawned: server, what })
         } catch (error) {
           throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, {
@@ -78,8 +99,7 @@ export class PageRun {
           })
         }
       }
-      for (let last = servers.pop(); last !== undefined; last = servers.pop())
-        await stop(last.spawned, last.what)
+      await stopAll(servers)
     } finally {
       for (const { spawned } of servers) spawned.signal('SIGKILL')
     }
@@ -88,9 +108,15 @@ export class PageRun {
   #plan(): void {
     let last: Program | undefined
     for (const block of this.page.blocks) {
+      for (const [, folder = ''] of block.language === 'console'
+        ? block.text.matchAll(/^\$ cd ([\w-]+)$/gm)
+        : [])
+        this.#entered.add(folder)
       const isProgram = block.language === 'ts' || block.language === 'js'
-      if (block.name !== undefined && !isProgram) this.#files.set(block.name, block.text)
-      else if (isProgram) {
+      if (block.name !== undefined && !isProgram) {
+        if (this.#isEntered(block.name)) this.#steps.push({ kind: 'file', name: block.name, block })
+        else this.#files.set(block.name, block.text)
+      } else if (isProgram) {
         if (block.marks.includes('with: previous') && last !== undefined) {
           last.text += `\n${block.text}`
           continue
@@ -104,10 +130,27 @@ export class PageRun {
     }
   }
 
+  async #step(step: Step): Promise<Spawned | undefined> {
+    if (step.kind === 'terminal') return await this.#terminal(step.block)
+    const { name, text } = step.kind === 'program' ? step.program : { name: step.name, text: step.block.text }
+    if (this.#isEntered(name)) await this.#write(name, text)
+    return step.kind === 'program' ? await this.#program(step.program) : undefined
+  }
+
+  /** Whether a block belongs into a folder that the page makes and enters. */
+  #isEntered(name: string): boolean {
+    return this.#entered.has(name.split('/')[0] ?? '')
+  }
+
   async #program({ name, block, output }: Program): Promise<Spawned | undefined> {
     if (block.marks.includes('compile only')) return undefined
     const expected = output === undefined ? undefined : pattern(this.#mapped(output))
-    const spawned = new Spawned(process.execPath, [sourceCondition, name], { cwd: this.folder }, 20_000)
+    const spawned = new Spawned(
+      process.execPath,
+      [sourceCondition, relative(this.#cwd, join(this.folder, name))],
+      { cwd: this.#cwd, env: this.#env },
+      20_000,
+    )
     if (block.marks.includes('run: server')) {
       await spawned.until((seen) => (expected === undefined ? true : expected.begins.test(seen)))
       return spawned
@@ -123,6 +166,12 @@ export class PageRun {
     const commands = commandsOf(this.#mapped(block.text))
     let kept: Spawned | undefined
     for (const [index, { command, output }] of commands.entries()) {
+      const entered = /^cd ([\w-]+)$/.exec(command)?.[1]
+      if (entered !== undefined) {
+        this.#cwd = join(this.#cwd, entered)
+        await this.#mapFiles(this.#cwd)
+        continue
+      }
       const spawned = this.#spawn(command)
       const expected = pattern(output)
       if (block.marks.includes('run: server') && index === commands.length - 1) {
@@ -138,24 +187,52 @@ export class PageRun {
   }
 
   #spawn(command: string): Spawned {
-    const inRepository = /^npm |docs\/examples\//.test(command)
-    // `npm start` would take the port that the page names; the example takes another one as its argument.
-    const port = this.#ports.get('4242')
-    const line =
-      command === 'npm start' && port !== undefined ? `npm start -- tcp://127.0.0.1:${port}` : command
+    const inClone = this.#cwd === this.folder && cloned.test(command)
+    const bin = join(this.#root, 'node_modules/.bin')
+    const line = /^\w+=/.test(command) ? `env ${command}` : command
     return new Spawned('/bin/sh', ['-c', `exec ${line}`], {
-      cwd: inRepository ? repository : this.folder,
+      cwd: inClone ? this.#cloneFolder : this.#cwd,
       // A test run by `npm run -s` hands its silence on; a user's terminal has none.
-      env: command.startsWith('npm ')
-        ? { npm_config_loglevel: 'error' }
-        : { PATH: `${this.#bin}:${process.env['PATH']}` },
+      env: { ...this.#env, npm_config_loglevel: 'error', PATH: `${bin}:${process.env['PATH']}` },
     })
+  }
+
+  /** Most of the time of a short process goes into compiling what the one before it compiled already. */
+  get #env(): Readonly<Record<string, string>> {
+    return { NODE_COMPILE_CACHE: join(this.#root, 'compiled') }
+  }
+
+  get #cloneFolder(): string {
+    return this.folder.replace('/pages/', '/clones/')
+  }
+
+  /** What a clone would have, with examples of its own: they write beside themselves, and take the page's ports. */
+  async #clone(): Promise<void> {
+    const folder = this.#cloneFolder
+    await mkdir(join(folder, 'docs'), { recursive: true })
+    for (const name of ['package.json', '.npmrc', 'node_modules', 'core', 'plugins'])
+      await symlink(join(repository, name), join(folder, name))
+    const examples = join(folder, 'docs/examples')
+    await cp(join(repository, 'docs/examples'), examples, {
+      recursive: true,
+      filter: (path) => basename(path) !== 'data',
+    })
+    await this.#mapFiles(examples)
+  }
+
+  async #mapFiles(folder: string): Promise<void> {
+    const names = await readdir(folder, { recursive: true })
+    for (const path of names.filter((name) => /\.(ts|json)$/.test(name)).map((name) => join(folder, name))) {
+      const text = await readFile(path, 'utf8')
+      const mapped = this.#mapped(text)
+      if (mapped !== text) await writeFile(path, mapped)
+    }
   }
 
   #mapped(text: string): string {
     let mapped = text
     for (const [port, free] of this.#ports)
-      mapped = mapped.replaceAll(new RegExp(`:${port}\\b`, 'g'), `:${free}`)
+      mapped = mapped.replaceAll(new RegExp(`(?<=[:'])${port}\\b`, 'g'), free)
     return mapped
   }
 
@@ -187,19 +264,32 @@ export async function prepareRoot(root: string): Promise<void> {
   const config = {
     extends: join(repository, 'tsconfig.json'),
     compilerOptions,
-    include: ['**/*.ts'],
-    exclude: ['node_modules'],
+    include: ['pages/**/*.ts'],
   }
   await writeFile(join(root, 'tsconfig.json'), JSON.stringify(config))
-  await mkdir(join(root, 'bin'))
-  const node = `exec '${process.execPath}' ${sourceCondition}`
-  await executable(join(root, 'bin/node'), `${node} "$@"`)
+  const bin = join(modules, '.bin')
+  await mkdir(bin)
+  const node = `'${process.execPath}' ${sourceCondition}`
+  const zask = `${node} '${repository}/plugins/cli/main.ts'`
+  await executable(join(bin, 'node'), `exec ${node} "$@"`)
+  await executable(join(bin, 'zask'), `exec ${zask} "$@"`)
   await executable(
-    join(root, 'bin/npx'),
-    `case "$1" in
-zask) shift; ${node} '${repository}/plugins/cli/main.ts' "$@";;
-node) shift; ${node} "$@";;
-*) echo "npx: the tests know no $1" >&2; exit 127;;
+    join(bin, 'tsc'),
+    `exec '${repository}/node_modules/.bin/tsc' --customConditions zask-source "$@"`,
+  )
+  // What packages an installation would bring, the test of the package sees.
+  await executable(
+    join(bin, 'npm'),
+    `case "$1" in install|ci) exit 0;; esac
+PATH=\${PATH#*:} exec npm "$@"`,
+  )
+  await executable(
+    join(bin, 'npx'),
+    `name=$1; shift
+case "$name" in
+zask) exec ${zask} "$@";;
+node) exec ${node} "$@";;
+*) echo "npx: the tests know no $name" >&2; exit 127;;
 esac`,
   )
 }
@@ -207,6 +297,10 @@ esac`,
 async function executable(path: string, text: string): Promise<void> {
   await writeFile(path, `#!/bin/sh\n${text}\n`)
   await chmod(path, 0o755)
+}
+
+async function stopAll(servers: { spawned: Spawned; what: string }[]): Promise<void> {
+  for (let last = servers.pop(); last !== undefined; last = servers.pop()) await stop(last.spawned, last.what)
 }
 
 /** Ctrl-C. The shell that npm puts before a script dies of it by itself, after the script has ended. */
@@ -252,14 +346,12 @@ async function freePorts(text: string): Promise<Map<string, string>> {
   const named = new Set(
     [...text.matchAll(/tcp:\/\/[^\s'"`:]+:(\d{2,5})\b/g)].map((match) => match[1] as string),
   )
-  const ports = new Map<string, string>()
-  for (const port of named) {
-    let free: number
-    do free = 20_000 + Math.floor(Math.random() * 12_000)
-    while ([...ports.values()].includes(String(free)) || !(await isFree(free)))
-    ports.set(port, String(free))
+  const ports = [...named].map(Number)
+  for (;;) {
+    const shift = 20_000 + Math.floor(Math.random() * 12_000) - Math.min(...ports)
+    const free = await Promise.all(ports.map((port) => isFree(port + shift)))
+    if (free.every(Boolean)) return new Map(ports.map((port) => [String(port), String(port + shift)]))
   }
-  return ports
 }
 
 function isFree(port: number): Promise<boolean> {

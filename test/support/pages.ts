@@ -10,7 +10,7 @@ export interface Block {
   readonly text: string
   /** Line of the opening fence, from 1. */
   readonly line: number
-  /** What the HTML comments right above say: `run: server`, `compile only`, `with: previous`. */
+  /** What the HTML comments right above say: `run: server`, `stop: servers`, `compile only`, `with: previous`. */
   readonly marks: readonly string[]
   /** The block directly follows the one before it: only blank lines and comments stand between. */
   readonly follows: boolean
@@ -34,7 +34,7 @@ export function pages(): Page[] {
   })
 }
 
-const knownMarks = /^(run: server|compile only|with: previous)$/
+const knownMarks = /^(run: server|stop: servers|compile only|with: previous)$/
 
 function blocksOf(text: string, path: string): Block[] {
   const blocks: Block[] = []

@@ -76,6 +76,8 @@ export function wrongTaps(): void {
   hooks.beforeCall.tapPromise('a', () => {})
   // @ts-expect-error the plugin list is the order
   hooks.beforeCall.tap({ name: 'a', stage: -1 }, () => {})
+  // @ts-expect-error an error is answered at once
+  hooks.answerError.tap('a', async () => new Error('late'))
   // @ts-expect-error an answer has endpoints
   hooks.resolveEndpoint.tap('a', () => ({ version: '1.0' }))
   // @ts-expect-error users and plugins do not run hooks

@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { Config } from '../../../core/index.ts'
+import { Config, createCore } from '../../../core/index.ts'
 import { checkDatabases, checkEndpoints, checkFiles, checkMachine } from '../../../plugins/cli/checks.ts'
+import { checkPlugins } from '../../../plugins/cli/doctor.ts'
+import { type CheckList, checksHook } from '../../../plugins/command.ts'
 import { repository, run, sourceCondition } from '../../support/processes.ts'
 
 function configOf(values: object): Config {
@@ -65,6 +67,27 @@ describe('zask doctor', () => {
     expect(databases.map(({ state, says }) => [state, says])).to.deep.equal([
       ['problem', 'file: the folder /nowhere/at is not there, or cannot be written'],
       ['problem', 'host: 127.0.0.1:1 takes no connection'],
+    ])
+  })
+
+  it('runs the checks of plugins, and takes one that fails for a problem of its plugin', async () => {
+    const core = createCore()
+    const hook = core.hooks.custom<CheckList>(checksHook)
+    hook.tap('a', (list) => {
+      list.add(() => Promise.reject(new Error('no idea')))
+      list.add(() => [{ state: 'ok', says: 'one' }])
+    })
+    hook.tap('b', (list) => list.add(async () => [{ state: 'warning', says: 'two', fix: 'three' }]))
+    expect(await checkPlugins(core)).to.deep.equal([
+      { state: 'problem', says: 'a check of plugin a failed: no idea' },
+      { state: 'ok', says: 'one' },
+      { state: 'warning', says: 'two', fix: 'three' },
+    ])
+    hook.tap('c', () => {
+      throw new Error('at once')
+    })
+    expect(await checkPlugins(core)).to.deep.equal([
+      { state: 'problem', says: 'plugin c failed in checks: at once' },
     ])
   })
 

@@ -224,7 +224,8 @@ describe('mikroOrm on PostgreSQL', function () {
     const first = client.sleep(2)
     await until(() => users.entered.length > 0)
     const error = await failure(client.find(1))
-    expect(error.message).to.match(/timeout exceeded when trying to connect/)
+    expect(error).to.include({ remoteName: 'ConnectionException', retryable: true })
+    expect(lines.join('')).to.match(/timeout exceeded when trying to connect/)
     await first
     await settled(db)
     expect(await client.find(1)).to.equal(null)
@@ -232,7 +233,8 @@ describe('mikroOrm on PostgreSQL', function () {
 
   it('gives up a query that takes too long, and does not use its connection again', async () => {
     const { client, db } = await serve({ queryTimeoutMs: 1_000, config: { DATABASE_POOL_SIZE: 1 } })
-    expect((await failure(client.sleep(30))).message).to.match(/Query read timeout/)
+    expect((await failure(client.sleep(30))).message).to.match(/^The database did not answer\./)
+    expect(lines.join('')).to.match(/Query read timeout/)
     expect(await client.find(1)).to.equal(null)
     await settled(db)
   })
