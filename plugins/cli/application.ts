@@ -40,7 +40,8 @@ export async function findApplication(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<string | undefined> {
   if (typeof told === 'string') return told
-  if (env['ZASK_APP']) return env['ZASK_APP']
+  const { ZASK_APP } = env
+  if (ZASK_APP) return ZASK_APP
   for (const file of usualFiles) {
     const text = await readFile(file, 'utf8').catch(() => '')
     if (/^export\s+(?:(?:const|let|var)\s+core\b|\{[^}]*\bcore\b)/m.test(text)) return file
