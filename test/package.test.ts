@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { freePort } from './support/ports.ts'
 import { type Ended, repository, run, Spawned } from './support/processes.ts'
 
 const readme = readFileSync(join(repository, 'README.md'), 'utf8')
@@ -81,6 +82,7 @@ describe('the package', function () {
 
   let scratch: string
   let folder: string
+  let tarball: string
   let installed: Ended
   let files: string[]
 
@@ -95,7 +97,8 @@ describe('the package', function () {
     files = report.files.map(({ path }) => path)
     // The very commands of the README, in an empty folder; the tarball stands for what a registry would give.
     const commands = /`(npm init [^`]*npm install) zask`/.exec(readme)?.[1]
-    const install = `${commands} --prefer-offline '${join(scratch, report.filename)}'`
+    tarball = join(scratch, report.filename)
+    const install = `${commands} --prefer-offline '${tarball}'`
     installed = await run('/bin/sh', ['-c', install], { cwd: folder })
     if (commands === undefined || installed.code !== 0)
       throw new Error(`${install} failed:\n${installed.output}`)
@@ -164,6 +167,32 @@ describe('the package', function () {
     })
     expect([code, stderr]).to.deep.equal([0, ''])
     expect(installed.stderr).to.not.match(/EBADENGINE|allow-scripts|deprecated/)
+  })
+
+  it('writes a new service that passes its own test, starts, and is called as it says', async () => {
+    const made = await run(join(folder, 'node_modules/.bin/zask'), ['new', 'my-service'], { cwd: scratch })
+    expect([made.code, made.stderr]).to.deep.equal([0, ''])
+    expect(made.stdout).to.match(/^ {2}cd my-service\n {2}npm install\n {2}npm test\n {2}npm start$/m)
+    const call = /^ {2}npx zask call (.+)$/m.exec(made.stdout)?.[1]?.split(' ') ?? []
+    const project = join(scratch, 'my-service')
+    const { stderr } = await npm(project, 'install', '--prefer-offline', tarball)
+    expect(stderr).to.not.match(/EBADENGINE|scripts|deprecated/)
+    const tested = await npm(project, 'test')
+    expect(tested.stdout).to.match(/pass 2\n.*fail 0\n/)
+
+    const source = await readFile(join(project, 'app.ts'), 'utf8')
+    const port = await freePort()
+    await writeFile(join(project, 'app.ts'), source.replace(':4242', `:${port}`))
+    const started = new Spawned('npm', ['start'], { cwd: project })
+    try {
+      await started.until((output) => output.includes(`my_service 1.0 at tcp://127.0.0.1:${port}\n`))
+      const called = await run(join(project, 'node_modules/.bin/zask'), ['call', ...call], { cwd: project })
+      expect([called.stdout, called.stderr]).to.deep.equal(['Hello, World!\n', ''])
+    } finally {
+      started.signal('SIGINT')
+    }
+    const { output } = await started.ended
+    expect(output.trim().split('\n').at(-1)).to.match(/"MyService" - "hello" - OK - \d+ms$/)
   })
 
   it('runs a service in plain JavaScript that its own command line can call', async () => {

@@ -11,6 +11,7 @@ import { typesCommand } from './declare.ts'
 import { doctorCommand } from './doctor.ts'
 import { configCommand, hooksCommand } from './explain.ts'
 import { inspectCommand } from './inspect.ts'
+import { newCommand } from './new.ts'
 import { pingCommand } from './ping.ts'
 import { type PluginCommand, pluginCommands } from './plugin-commands.ts'
 import { applicationOptions } from './remote.ts'
@@ -22,6 +23,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ['ping', pingCommand],
   ['types', typesCommand],
   ['bench', benchCommand],
+  ['new', newCommand],
   ['start', startCommand],
   ['hooks', hooksCommand],
   ['config', configCommand],

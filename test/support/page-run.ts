@@ -1,7 +1,7 @@
 import { chmod, cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { basename, dirname, join, relative } from 'node:path'
 import type { Block, Page } from './pages.ts'
+import { isFree } from './ports.ts'
 import { repository, sourceCondition, Spawned } from './processes.ts'
 
 /*
@@ -352,12 +352,4 @@ async function freePorts(text: string): Promise<Map<string, string>> {
     const free = await Promise.all(ports.map((port) => isFree(port + shift)))
     if (free.every(Boolean)) return new Map(ports.map((port) => [String(port), String(port + shift)]))
   }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer()
-    probe.once('error', () => resolve(false))
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
-  })
 }
