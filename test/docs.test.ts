@@ -114,7 +114,7 @@ describe('docs/errors.md', () => {
     const thrown = new Set(
       sources().flatMap(({ path, text: source }) => {
         const seen = path === 'core/errors.ts' ? source.slice(source.indexOf('} as const')) : source
-        return [...seen.matchAll(/'(ZASK_[A-Z]+(?:_[A-Z]+)*)'/g)].map((match) => match[1] as string)
+        return [...seen.matchAll(/(?<!env\[)'(ZASK_[A-Z]+(?:_[A-Z]+)*)'/g)].map((match) => match[1] as string)
       }),
     )
     expect([...thrown].toSorted()).to.deep.equal(Object.keys(errorCodes).toSorted())

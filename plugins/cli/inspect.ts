@@ -17,8 +17,11 @@ export const inspectCommand: Command = {
 
 async function inspectService(line: CommandLine): Promise<void> {
   const { words, asJson, terminal } = line
-  const [target, wanted] = words
-  const { name: service, methods } = await withClient(line, ({ client }) => describe(client))
+  const [, wanted] = words
+  const { service, methods, target } = await withClient(line, async (remote) => {
+    const { name, methods: all } = await describe(remote.client)
+    return { service: name, methods: all, target: remote.target }
+  })
   if (wanted !== undefined && !Object.hasOwn(methods, wanted)) {
     const names = Object.keys(methods).join(', ')
     throw new RemoteError('NameError', `${service} has no method '${wanted}'. It has ${names}.`)

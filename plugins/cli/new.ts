@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
-import { type Command, type CommandLine, Misuse } from './command.ts'
+import { type Command, type CommandLine, Misuse } from '../command/command.ts'
+import { escapeControls, exitCodes, json } from '../command/terminal.ts'
 import { projectFiles, projectNames, type ProjectVersions } from './project.ts'
-import { escapeControls, exitCodes, json } from './terminal.ts'
 
 /** `zask new`: the files of a service that runs, with a test that passes. */
 export const newCommand: Command = {

@@ -112,10 +112,11 @@ export class ${type} {
 }
 
 function test({ class: type }: ProjectNames): string {
+  const module = './app.ts'
   return `import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { testCore } from 'zask/testing'
-import { ${type} } from './app.ts'
+import { ${type} } from '${module}'
 
 test('greets by name', async () => {
   await using served = await testCore({ services: [new ${type}()] })

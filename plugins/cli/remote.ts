@@ -28,7 +28,7 @@ export const remoteOptions: Options = {
   ...applicationOptions,
 }
 
-/** A client of a service, and what it was asked for by: an endpoint, or the service's name. */
+/** A client of a service, and where that is: one endpoint, or all that a name led to. */
 export interface Remote {
   readonly client: Client
   readonly target: string
@@ -59,7 +59,8 @@ export class Remotes implements AsyncDisposable {
     const told = this.#line.options['app'] !== undefined
     const core = isEndpoint && !told ? (this.#bare ??= createCore()) : await this.application(target)
     const client = await core.client(target, options)
-    return { client: client.$with({ signal: this.#line.terminal.signal }), target }
+    const found = client.$endpoints.map(({ endpoint }) => endpoint).join(', ')
+    return { client: client.$with({ signal: this.#line.terminal.signal }), target: found }
   }
 
   /**
