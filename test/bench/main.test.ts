@@ -94,7 +94,9 @@ describe('npm run bench', function () {
     const { code, stdout, stderr } = await run('--system', 'raw-zeromq', '--seconds', '0.05', '--rounds', '1')
     expect(code, stderr).to.equal(0)
     expect(stdout).to.match(/^echo of a small integer, 64 in flight +calls\/s +spread +p50 µs/m)
-    expect(stdout).to.match(/^ {2}raw-zeromq +[\d,]+ +±0 % +[\d,.]+ +[\d,.]+ +\d+ % +\d+ % +1\.00 +-$/m)
+    expect(stdout).to.match(
+      /^ {2}raw-zeromq +[\d,]+ +±0 % +[\d,.]+ +[\d,.]+ +\d+ % +\d+ % +[\d,.]+ +1\.00 +-$/m,
+    )
     expect(stdout).to.match(/^stream of 100,000 items .*\n {2}raw-zeromq( +-)+$/m)
   })
 

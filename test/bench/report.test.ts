@@ -74,7 +74,7 @@ describe('the sums of the benchmark', () => {
     ]
     expect(renderReport(summarise(samples, systems), systems)).to.include(
       '  echo of a small integer, 1 in flight: 1.25 × raw-zeromq, 1.10 × its median latency, ' +
-        '2.00 × the best peer, -4.0 % with three no-op plugins',
+        '2.00 × the best peer, 4.2 % more CPU with three no-op plugins',
     )
   })
 

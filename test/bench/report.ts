@@ -17,7 +17,10 @@ export interface Result extends Measurement {
    */
   readonly ofRaw: number
   readonly ofBestPeer: number
-  readonly ofZask: number
+  /** CPU a call of both processes, user and system, all threads: it tells costs apart that the noise of rates hides. */
+  readonly cpuUs: number
+  /** Of CPU a call: below 1 is cheaper than the other. */
+  readonly cpuOfZask: number
   /** Of median latencies: below 1 is faster than the other. */
   readonly latencyOfRaw: number
 }
@@ -55,11 +58,21 @@ export function summarise(samples: readonly Sample[], systems: readonly System[]
         spread: spread(own.map(({ callsPerSecond }) => callsPerSecond)),
         ofRaw: ratio('callsPerSecond', ({ system }) => system === 'raw-zeromq'),
         ofBestPeer: ratio('callsPerSecond', ({ system }) => peers.has(system)),
-        ofZask: ratio('callsPerSecond', ({ system }) => system === 'zask'),
+        cpuUs: median(own.map(cpuUs)),
+        cpuOfZask: median(
+          own.flatMap((sample) => {
+            const zask = here.find(({ round, system }) => round === sample.round && system === 'zask')
+            return zask === undefined ? [] : cpuUs(sample) / cpuUs(zask)
+          }),
+        ),
         latencyOfRaw: ratio('p50Us', ({ system }) => system === 'raw-zeromq'),
       }
     })
   })
+}
+
+function cpuUs({ clientCpu, serverCpu, callsPerSecond }: Measurement): number {
+  return ((clientCpu + serverCpu) * 10_000) / callsPerSecond
 }
 
 /** The array `--json` prints. Rounded to what the clocks are good for. */
@@ -85,6 +98,7 @@ const columns = [
   'p99 µs',
   'client CPU',
   'server CPU',
+  'CPU µs/call',
   '× raw-zeromq',
   '× best peer',
 ]
@@ -120,6 +134,7 @@ function figures(result: Result): string[] {
     number(result.p99Us, result.p99Us < 100 ? 1 : 0),
     `${number(result.clientCpu, 0)} %`,
     `${number(result.serverCpu, 0)} %`,
+    number(result.cpuUs, 1),
     Number.isNaN(result.ofRaw) ? '-' : number(result.ofRaw, 2),
     Number.isNaN(result.ofBestPeer) ? '-' : number(result.ofBestPeer, 2),
   ]
@@ -133,12 +148,12 @@ function renderSummary(results: readonly Result[]): string {
       (one) =>
         one.system === 'zask-plugins' && one.payload === result.payload && one.inFlight === result.inFlight,
     )
-    const change = plugins === undefined ? Number.NaN : (plugins.ofZask - 1) * 100
+    const change = plugins === undefined ? Number.NaN : (plugins.cpuOfZask - 1) * 100
     const said = [
       ...sayUnlessNaN(result.ofRaw, 2, '× raw-zeromq'),
       ...(result.inFlight === 1 ? sayUnlessNaN(result.latencyOfRaw, 2, '× its median latency') : []),
       ...sayUnlessNaN(result.ofBestPeer, 2, '× the best peer'),
-      ...sayUnlessNaN(change, 1, '% with three no-op plugins'),
+      ...sayUnlessNaN(change, 1, '% more CPU with three no-op plugins'),
     ]
     if (said.length > 0) lines.push(`  ${describeCell(result)}: ${said.join(', ')}`)
   }
