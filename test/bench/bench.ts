@@ -61,7 +61,7 @@ async function printRounds(
     if (options.renew) await fleet.stop()
     if (options.renew || round === 1) {
       await fleet.start(systems)
-      await warmUp(fleet, options.seconds, say)
+      await warmUp(fleet, options.warmUpSeconds, say)
     }
     samples.push(...(await runRound(fleet, { ...options, round, say })))
   }

@@ -6,6 +6,8 @@ export interface BenchOptions {
   readonly rounds: number
   /** Length of one measurement. */
   readonly seconds: number
+  /** Length of what is run before, for each payload, and thrown away. */
+  readonly warmUpSeconds: number
   /** New processes for each round; a hurried run has no time to warm them up, and a profile is of one process. */
   readonly renew: boolean
   /** No round is begun that would likely end after so many seconds. */
@@ -50,11 +52,13 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
   const values = parse(args)
   if (values.help) return 'help'
   const { quick = false, memory = false } = values
+  const length = seconds(values.seconds, quick ? 0.5 : 1)
   const rounds = wholeNumber('--rounds', values.rounds, quick ? 2 : 5)
   return {
     systems: chosen(values.system ?? (memory ? 'zask' : undefined)),
     rounds,
-    seconds: seconds(values.seconds, quick ? 0.5 : 1),
+    seconds: length,
+    warmUpSeconds: Math.min(length * (quick ? 1.5 : 3), 3),
     renew: !quick && !(values.profile ?? false),
     budgetSeconds: quick && values.rounds === undefined ? 55 : Number.POSITIVE_INFINITY,
     streamRounds: quick ? 1 : rounds,
