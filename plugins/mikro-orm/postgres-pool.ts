@@ -1,3 +1,5 @@
+import { type ControlPool, PostgresCanceller } from './postgres-canceller.ts'
+
 /** What is used of a client of `pg`. */
 export interface PooledClient {
   readonly processID?: number
@@ -8,17 +10,9 @@ export interface PooledClient {
 }
 
 /** What is used of a pool of `pg`. */
-export interface ClientPool {
-  readonly Client: new (options: object) => ControlClient
-  readonly options: { readonly password?: unknown }
+export interface ClientPool extends ControlPool {
   connect(callback?: unknown): Promise<PooledClient> | undefined
-}
-
-interface ControlClient {
-  connect(): Promise<unknown>
-  query(sql: string, values: readonly unknown[]): Promise<unknown>
-  end(): Promise<void>
-  on(event: 'error', listener: () => void): unknown
+  end(...args: unknown[]): unknown
 }
 
 /** Who holds connections: the session of a call. */
@@ -41,10 +35,16 @@ export interface ConnectionHolder {
  */
 export function guardPool(pool: ClientPool, holder: () => ConnectionHolder | undefined): void {
   const connect = pool.connect.bind(pool)
+  const end = pool.end.bind(pool)
+  const canceller = new PostgresCanceller(pool)
+  pool.end = (...args) => {
+    canceller.close()
+    return end(...args)
+  }
   pool.connect = (callback?: unknown): Promise<PooledClient> | undefined => {
     if (callback !== undefined) return connect(callback)
     const owner = holder()
-    return connect()?.then((client) => new HeldClient(pool, client, owner).client)
+    return connect()?.then((client) => new HeldClient(canceller, client, owner).client)
   }
 }
 
@@ -54,19 +54,21 @@ const transactionControl = /^\s*(begin|start|commit|rollback|savepoint|release)\
 /** A connection from when it is handed out to when it is given back. */
 class HeldClient {
   readonly client: PooledClient
-  readonly #pool: ClientPool
+  readonly #canceller: PostgresCanceller
   readonly #owner: ConnectionHolder | undefined
   // `pg` makes a new `release` each time a client is handed out, but `query` is the prototype's.
   readonly #release: PooledClient['release']
   readonly #query: PooledClient['query']
   #running = 0
+  #latest: Promise<unknown> = Promise.resolve()
   #cancelling: Promise<void> | undefined
+  #again: NodeJS.Timeout | undefined
   #released = false
   #broken = false
 
-  constructor(pool: ClientPool, client: PooledClient, owner: ConnectionHolder | undefined) {
+  constructor(canceller: PostgresCanceller, client: PooledClient, owner: ConnectionHolder | undefined) {
     this.client = client
-    this.#pool = pool
+    this.#canceller = canceller
     this.#owner = owner
     this.#release = client.release.bind(client)
     this.#query = client.query.bind(client)
@@ -82,6 +84,7 @@ class HeldClient {
   readonly #giveBack = (destroy?: Error | boolean): void => {
     if (this.#released) return
     this.#released = true
+    clearTimeout(this.#again)
     const { client } = this
     client.removeListener('end', this.#onEnd)
     this.#owner?.signal.removeEventListener('abort', this.#onAbort)
@@ -99,10 +102,19 @@ class HeldClient {
     const [sql] = args
     // A cursor is no text; what it does is its reader's to see.
     if (typeof sql !== 'string') return this.#query(...args)
-    if (this.#cancelling !== undefined) return this.#cancelling.then(() => this.#query(...args))
+    if (this.#cancelling !== undefined) return this.#cancelling.then(() => this.#run(args))
     const cancellable = !transactionControl.test(sql)
+    if (cancellable && this.#owner?.signal.aborted === true)
+      return Promise.reject(this.#owner.signal.reason as Error)
     if (cancellable) this.#running++
-    return this.#watch(this.#query(...args) as Promise<unknown>, cancellable)
+    else if (this.#running > 0) {
+      // A rollback behind a query must not be hit by what is to end the query.
+      const run = (): unknown => this.#run(args)
+      return this.#latest.then(run, run)
+    }
+    const query = this.#watch(this.#query(...args) as Promise<unknown>, cancellable)
+    if (cancellable) this.#latest = query
+    return query
   }
 
   async #watch(query: Promise<unknown>, cancellable: boolean): Promise<unknown> {
@@ -121,28 +133,26 @@ class HeldClient {
   }
 
   readonly #onAbort = (): void => {
-    if (this.#running === 0 || this.#cancelling !== undefined) return
-    this.#cancelling = this.#cancel().then(
-      () => void (this.#cancelling = undefined),
+    if (this.#running > 0 && this.#cancelling === undefined) this.#cancel(10)
+  }
+
+  /** A server ignores a cancellation that overtakes its query, and says nothing: it is told until the query is over. */
+  #cancel(pauseMs: number): void {
+    const wanted = (): boolean => this.#running > 0 && !this.#released
+    const told = this.#canceller.cancel(this.client.processID, wanted)
+    const again = (): void => {
+      if (wanted() && this.#cancelling === undefined) this.#cancel(Math.min(pauseMs * 2, 1_000))
+    }
+    this.#cancelling = told.then(
+      () => {
+        this.#cancelling = undefined
+        if (wanted()) this.#again = setTimeout(again, pauseMs)
+      },
       // The server cannot be told: the query goes on there, but not with a connection that somebody gets.
       () => {
         this.#cancelling = undefined
         this.#broken = true
       },
     )
-  }
-
-  /** On a connection of its own: those of the pool may all be waiting for what is to be cancelled. */
-  async #cancel(): Promise<void> {
-    const { Client, options } = this.#pool
-    // Not enumerable in the options of a pool, so that it is not printed.
-    const control = new Client({ ...options, password: options.password })
-    control.on('error', () => undefined)
-    try {
-      await control.connect()
-      if (this.#running > 0) await control.query('select pg_cancel_backend($1)', [this.client.processID])
-    } finally {
-      await control.end().catch(() => undefined)
-    }
   }
 }

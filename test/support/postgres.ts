@@ -1,9 +1,21 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { repository } from './processes.ts'
 
 /** The user `nobody`: PostgreSQL refuses to run as root, and tests may run as root. */
 const nobody = { uid: 65534, gid: 65534 }
@@ -91,12 +103,14 @@ class OwnServer {
     const folder = mkdtempSync(join(tmpdir(), 'zask-postgres-'))
     if (identity === nobody) chownSync(folder, nobody.uid, nobody.gid)
     const bin = await findBinaries(folder, identity)
-    const made = spawnSync(
-      join(bin, 'initdb'),
-      ['-D', join(folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
-      { ...identity, encoding: 'utf8' },
-    )
-    if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
+    const data = join(folder, 'data')
+    if (!copyTemplate(bin, data)) {
+      const options = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
+      const made = spawnSync(join(bin, 'initdb'), ['-D', data, ...options], { ...identity, encoding: 'utf8' })
+      if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
+      keepTemplate(bin, data)
+    }
+    if (identity === nobody) spawnSync('chown', ['-R', `${nobody.uid}:${nobody.gid}`, data])
     const server = new OwnServer(await freePort(), folder, bin, identity)
     process.once('exit', server.#onExit)
     await server.up()
@@ -146,6 +160,38 @@ class OwnServer {
     await this.down('SIGINT')
     process.off('exit', this.#onExit)
     rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** Where what `initdb` makes is kept: it takes longer than all else that a server needs. */
+function templateOf(bin: string): string {
+  const version = spawnSync(join(bin, 'initdb'), ['--version'], { encoding: 'utf8' }).stdout
+  const name = `postgres-${version.replace(/[^\d.]+/g, '')}-${process.getuid?.() ?? 0}`
+  return join(repository, 'node_modules/.cache/zask', name)
+}
+
+function copyTemplate(bin: string, data: string): boolean {
+  const template = templateOf(bin)
+  if (!existsSync(template)) return false
+  cpSync(template, data, { recursive: true, mode: constants.COPYFILE_FICLONE })
+  chmodSync(data, 0o700)
+  return true
+}
+
+/** Several test files may come here at once: the first one to be done wins. */
+function keepTemplate(bin: string, data: string): void {
+  const template = templateOf(bin)
+  try {
+    mkdirSync(dirname(template), { recursive: true })
+    const copy = mkdtempSync(`${template}-`)
+    cpSync(data, copy, { recursive: true })
+    try {
+      renameSync(copy, template)
+    } catch {
+      rmSync(copy, { recursive: true, force: true })
+    }
+  } catch {
+    // Nowhere to keep it: the next server makes its own.
   }
 }
 

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { defineEntity, p } from '@mikro-orm/core'
 import { expect } from 'chai'
 import { type Core, createCore, createLogger } from 'zask'
@@ -182,20 +183,48 @@ describe('mikroOrm on PostgreSQL', function () {
     expect(await usernames(db)).to.deep.equal([])
   })
 
-  it('stops a query on the server when its caller gives up, and counts it as cancelled', async () => {
+  it('stops a query of 10 s on the server within 100 ms when its caller gives up, and counts it as cancelled', async () => {
     const { db, client, users } = await serve()
-    const caller = new AbortController()
-    const call = failure(client.$with({ signal: caller.signal }).sleep(10))
-    await until(() => users.entered.length > 0)
-    while ((await activity(db)).length === 0) await pause(5)
-    const abortedAt = performance.now()
-    caller.abort()
-    while ((await activity(db)).length > 0) await pause(5)
-    expect(performance.now() - abortedAt).to.be.lessThan(5_000)
-    await call
-    await until(() => stats.length > 0)
-    expect(stats[0]).to.have.nested.property('stats.default.cancelled', 1)
+    const took: number[] = []
+    for (let round = 0; round < 7; round++) {
+      const caller = new AbortController()
+      const call = failure(client.$with({ signal: caller.signal }).sleep(10))
+      await until(() => users.entered.length > round)
+      while ((await activity(db)).length === 0) await pause(2)
+      if (round === 0) await pause(200)
+      const abortedAt = performance.now()
+      caller.abort()
+      while ((await activity(db)).length > 0) await pause(2)
+      took.push(performance.now() - abortedAt)
+      await call
+    }
+    took.sort((a, b) => a - b)
+    // What the machine allows shows in the best; the median is for one that has nine other things to do.
+    expect(took[0]).to.be.lessThan(100)
+    expect(took[3]).to.be.lessThan(1_000)
+    await until(() => stats.length === 7)
+    for (const one of stats) expect(one).to.have.nested.property('stats.default.cancelled', 1)
     await settled(db)
+    expect(lines).to.deep.equal([])
+    expect(await select(db, 'select 1 as one')).to.deep.equal([{ one: 1 }])
+  })
+
+  it('stops a query whose cancellation overtakes it', async () => {
+    const { db } = await serve()
+    let destroyed = 0
+    const pool = (await db.orm().em.getConnection().getNativeClient()) as EventEmitter
+    pool.on('remove', () => destroyed++)
+    for (let i = 0; i < 50; i++) {
+      const stop = new AbortController()
+      // Then the query is on its way, and the two race each other on two connections.
+      pool.once('acquire', () => setImmediate(() => stop.abort(new Error('enough'))))
+      const query = db.run(() => select(db, 'select pg_sleep(30)'), { signal: stop.signal })
+      expect(await failure(query)).to.include({ message: 'enough' })
+    }
+    await settled(db)
+    // A query that goes on takes its connection with it.
+    expect(destroyed).to.equal(0)
+    expect(await activity(db)).to.deep.equal([])
     expect(lines).to.deep.equal([])
   })
 
