@@ -16,15 +16,14 @@ export const pingCommand: Command = {
 /** The first call waits for the connection, too: the second shows the time of a call. */
 async function pingService(line: CommandLine): Promise<void> {
   const { asJson, terminal } = line
-  const [endpoint] = line.words
-  const seen = await withClient(line, async ({ client }) => {
+  const seen = await withClient(line, async ({ client, target }) => {
     const begin = performance.now()
     await client.$call('_zerorpc_ping')
     const connected = performance.now()
     const answer = await client.$call('_zerorpc_ping')
-    return { answer, connectMs: connected - begin, answerMs: performance.now() - connected }
+    return { endpoint: target, answer, connectMs: connected - begin, answerMs: performance.now() - connected }
   })
-  const { answer, connectMs, answerMs } = seen
+  const { endpoint, answer, connectMs, answerMs } = seen
   const name = Array.isArray(answer) && typeof answer[1] === 'string' ? answer[1] : ''
   if (asJson) return terminal.write(`${json({ endpoint, service: name, answerMs, connectMs })}\n`)
   const who = name === '' ? 'a service' : escapeControls(name)

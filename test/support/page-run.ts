@@ -21,7 +21,7 @@ import { repository, sourceCondition, Spawned } from './processes.ts'
  * - `npm start`, `npm run` and what names `docs/examples/` runs in a clone of the repository, unless the page went
  *   elsewhere with `cd`. `npm install` does nothing: what it would bring is there.
  *
- * `…` stands for any text within a line. Each port a page names is replaced by a
+ * `…` stands for any text within a line, alone on a line for any lines. Each port a page names is replaced by a
  * free one, throughout the page and the examples it runs; neighbours stay neighbours.
  */
 
@@ -66,6 +66,17 @@ export class PageRun {
     return this.#steps.length > 0
   }
 
+  /** How many processes it takes. */
+  get processes(): number {
+    return this.#steps.length + this.#commands.length
+  }
+
+  get #commands(): string[] {
+    return this.#steps.flatMap((step) =>
+      step.kind === 'terminal' ? commandsOf(step.block.text).map(({ command }) => command) : [],
+    )
+  }
+
   /** Writes the files. */
   async prepare(): Promise<void> {
     this.#ports = await freePorts(this.page.text)
@@ -76,10 +87,7 @@ export class PageRun {
       const { name, text } = step.program
       if (!this.#isEntered(name)) await this.#write(name, text)
     }
-    const commands = this.#steps.flatMap((step) =>
-      step.kind === 'terminal' ? commandsOf(step.block.text).map(({ command }) => command) : [],
-    )
-    if (commands.some((command) => cloned.test(command))) await this.#clone()
+    if (this.#commands.some((command) => cloned.test(command))) await this.#clone()
   }
 
   /** Runs all blocks in the order of the page; throws what a reader would have stumbled over. */
@@ -332,7 +340,7 @@ function pattern(text: string): { all: RegExp; begins: RegExp } {
   const lines = text
     .trim()
     .split('\n')
-    .map((line) => line.trimEnd().split('…').map(escaped).join('.*'))
+    .map((line) => (line === '…' ? '[\\s\\S]*?' : line.trimEnd().split('…').map(escaped).join('.*')))
   const source = `^\\s*${lines.join('[ \\t]*\\n')}`
   return { all: new RegExp(`${source}\\s*$`), begins: new RegExp(source) }
 }
