@@ -75,6 +75,7 @@ export abstract class Multiplexer implements PeerHost {
     this.socket = new WireSocket(kind, this.socketListener(), {
       maxFrameBytes: options.events.maxBytes + flushBytes,
       lingerMs: options.lingerMs,
+      heartbeatMs: options.heartbeatMs,
     })
   }
 

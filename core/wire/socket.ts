@@ -8,6 +8,8 @@ export interface SocketOptions {
   maxFrameBytes: number
   /** How long closing waits for unsent messages, in milliseconds. */
   lingerMs: number
+  /** Milliseconds between the beats of a channel, null for none: ZeroMQ's own beats are as quick, or quicker. */
+  heartbeatMs: number | null
 }
 
 export interface SocketListener {
@@ -24,6 +26,9 @@ export type SendResult = 'sent' | 'full' | 'unreachable'
 
 /** How long libzmq is given to begin with connecting again before it is told to. */
 const revivalMs = 500
+/** Milliseconds between ZeroMQ's own beats, at most and at least; a connection that has missed three is cut. */
+const maxBeatMs = 2000
+const minBeatMs = 200
 
 /**
  * A ROUTER or a DEALER. The only place that knows zeromq.
@@ -44,6 +49,9 @@ export class WireSocket {
   constructor(kind: 'router' | 'dealer', listener: SocketListener, options: SocketOptions) {
     // A process ends although a message for a dead peer is still unsent; `linger` bounds what it waits for.
     zmq.context.blocky = false
+    const beatMs = Math.round(
+      Math.min(maxBeatMs, Math.max(minBeatMs, (options.heartbeatMs ?? Infinity) * 0.4)),
+    )
     const common = {
       sendTimeout: 0,
       linger: options.lingerMs,
@@ -51,8 +59,8 @@ export class WireSocket {
       // In messages, however large: what libzmq has taken for a peer that does not read cannot be had back.
       sendHighWaterMark: 32,
       // ZeroMQ's own beats find dead hosts and cut cables; the beats of zerorpc find blocked event loops.
-      heartbeatInterval: 2000,
-      heartbeatTimeout: 6000,
+      heartbeatInterval: beatMs,
+      heartbeatTimeout: 3 * beatMs,
       handshakeInterval: 2000,
     }
     this.#listener = listener

@@ -36,6 +36,7 @@ describe('a socket', () => {
       {
         maxFrameBytes: 1024 * 1024,
         lingerMs: 0,
+        heartbeatMs: 5000,
       },
     )
     sockets.push(socket)
