@@ -5,7 +5,7 @@ import { type Call, type Logger, type Plugin, ZaskError } from '../core/index.ts
 export interface FaultRule {
   /** The service's name. Default: every service, and calls to bare endpoints. */
   readonly service?: string
-  /** The method's name. Default: every method but the built-in `_zerorpc_…`, which health checks use. */
+  /** The method's name. Default: every method but the built-in ones (`_zerorpc_ping` …), which health checks use. */
   readonly method?: string
   /** Served calls, made calls, or both. Default: both. */
   readonly side?: 'server' | 'client'
@@ -191,7 +191,7 @@ class Stage {
 function matches({ side, service, method }: FaultRule, call: Call): boolean {
   if (side !== undefined && side !== call.side) return false
   if (service !== undefined && service !== call.service) return false
-  return method === undefined ? !call.method.startsWith('_zerorpc_') : method === call.method
+  return method === undefined ? !call.method.startsWith('_') : method === call.method
 }
 
 function injected(fault: FaultError, side: Call['side']): ZaskError {

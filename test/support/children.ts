@@ -2,7 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-/** A fixture of this folder in a process of its own; it talks in lines of JSON. */
+export interface ChildOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** Options of node itself. */
+  readonly nodeOptions?: readonly string[]
+  /** A command, with its arguments, that runs the command after it: `['nice', '-n', '19']`. */
+  readonly within?: readonly string[]
+  /** When it is killed, whatever it does, in milliseconds. */
+  readonly limitMs?: number
+}
+
+/** A fixture of this folder, or by its path from here, in a process of its own; it talks in lines of JSON. */
 export class Child {
   readonly process: ChildProcess
   readonly exited: Promise<{ code: number | null; signal: string | null }>
@@ -10,12 +20,15 @@ export class Child {
   errors = ''
   #waiting: (() => void)[] = []
 
-  constructor(fixture: string, options: object = {}) {
-    this.process = spawn(
-      process.execPath,
-      ['--conditions=zask-source', join(import.meta.dirname, fixture), JSON.stringify(options)],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    )
+  constructor(fixture: string, options: object = {}, how: ChildOptions = {}) {
+    const { env = {}, nodeOptions = [], within = [], limitMs = 120_000 } = how
+    const [command, ...before] = [...within, process.execPath]
+    const script = [join(import.meta.dirname, fixture), JSON.stringify(options)]
+    this.process = spawn(command, [...before, ...nodeOptions, '--conditions=zask-source', ...script], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    })
+    const watchdog = setTimeout(() => this.process.kill('SIGKILL'), limitMs).unref()
     const { stdout, stderr } = this.process
     if (stdout === null || stderr === null) throw new Error('a child without pipes')
     stderr.on('data', (chunk: Buffer) => (this.errors += String(chunk)))
@@ -25,6 +38,7 @@ export class Child {
     })
     this.exited = new Promise((resolve) => {
       this.process.on('close', (code, signal) => {
+        clearTimeout(watchdog)
         resolve({ code, signal })
         this.#wake()
       })

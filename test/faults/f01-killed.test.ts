@@ -1,0 +1,49 @@
+import { expect } from 'chai'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../support/cores.ts'
+import { measured } from './measured.ts'
+import { full, times } from './scale.ts'
+import { descriptors, Stage, untilAnswered } from './stage.ts'
+
+describe('F1: a server that is killed in the middle of calls', function () {
+  this.timeout(full ? 300_000 : 30_000)
+  let stage: Stage
+  beforeEach(() => (stage = new Stage()))
+  afterEach(() => stage.close())
+
+  it('loses its calls at once, runs none of them twice, and is called again as soon as it is back', async () => {
+    let { child, endpoint } = await stage.victim()
+    const { core, load, client } = await stage.caller(endpoint)
+    await untilAnswered(load)
+    const before = descriptors()
+    let seenMs = 0
+    let backMs = 0
+    for (let round = 0; round < times(20, 3); round++) {
+      for (let i = 0; i < 200; i++) void load.call(60_000)
+      for (let i = 0; i < 100; i++) void load.stream(1_000_000, 20)
+      await until(() => client.$endpoints[0]?.calls === 300)
+      // Streams flow, calls run.
+      await sleep(100)
+      const lost = core.stats.wire.lostPeers
+      const killed = performance.now()
+      child.kill('SIGKILL')
+      await load.settled()
+      seenMs = Math.max(seenMs, stage.history.lastEnding(killed) - killed)
+      expect(core.stats.wire.lostPeers).equal(lost + 1)
+      expect(core.stats.now).include({ calling: 0, channels: 0 })
+      await child.exited
+      if (full) await sleep([0, 1000, 5000][round % 3])
+      // The process is started first: what is measured is how soon the client finds it.
+      ;({ child } = await stage.victim({ start: { bind: endpoint } }))
+      backMs = Math.max(backMs, await untilAnswered(load))
+    }
+    expect(stage.history.summary).have.keys('ok', 'ZASK_PEER_LOST')
+    expect(stage.problems()).deep.equal([])
+    measured('P2', 'kill -9 until the last of 300 calls had failed', seenMs, 'ms')
+    measured('P15', 'server back until a call is answered', backMs, 'ms')
+    measured('P7', 'calls run twice, or run and said not to be sent', 0, `of ${stage.history.size}`)
+    expect(seenMs).below(3000)
+    expect(backMs).below(3000)
+    expect(descriptors()).below(before + 5)
+  })
+})

@@ -1,0 +1,58 @@
+import { expect } from 'chai'
+import { until } from '../support/cores.ts'
+import { measured } from './measured.ts'
+import { beatMs, full } from './scale.ts'
+import { Stage, untilAnswered } from './stage.ts'
+
+describe('F4: a method that holds the event loop up', function () {
+  this.timeout(full ? 120_000 : 30_000)
+  let stage: Stage
+  beforeEach(() => (stage = new Stage()))
+  afterEach(() => stage.close())
+
+  /** What becomes of 50 open calls while another one blocks for so many beats. */
+  async function block(beats: number) {
+    const { endpoint } = await stage.victim()
+    const { core, client, load } = await stage.caller(endpoint)
+    const { client: other, load: blocking } = await stage.caller(endpoint)
+    await Promise.all([untilAnswered(load), untilAnswered(blocking)])
+    const open = Array.from({ length: 50 }, () => load.call(beats * beatMs + 500, 120_000))
+    await until(() => client.$endpoints[0]?.calls === 50)
+    const begun = performance.now()
+    const blocked = await blocking.call(beats * beatMs, 120_000, 'spin')
+    const blockedMs = performance.now() - begun
+    const endings = await Promise.all(open)
+    return { core, other, load, blocked, blockedMs, endings }
+  }
+
+  it('for less than two beats is taken for dead by none of 50 open calls', async () => {
+    const { core, blocked, endings } = await block(1.6)
+    measured(
+      'P4',
+      `calls lost of 50 while the loop was held up for 1.6 beats of ${beatMs} ms`,
+      endings.filter(({ ok }) => !ok).length,
+      'calls',
+    )
+    expect(blocked).deep.equal({ ok: true })
+    expect(endings.filter(({ ok }) => !ok)).deep.equal([])
+    expect(core.stats.wire.lostPeers).equal(0)
+    expect(stage.problems()).deep.equal([])
+  })
+
+  it('for four beats is lost to all of them, and the process serves on', async () => {
+    const { other, blocked, blockedMs, endings, load } = await block(4)
+    measured(
+      'P4',
+      `calls lost of 50 while the loop was held up for 4 beats of ${beatMs} ms`,
+      endings.filter(({ ok }) => !ok).length,
+      'calls',
+    )
+    expect(new Set(endings.map(({ code }) => code))).deep.equal(new Set(['ZASK_PEER_LOST']))
+    expect(blocked.code).equal('ZASK_PEER_LOST')
+    expect(blockedMs).below(4 * beatMs)
+    await untilAnswered(load)
+    expect(await other.echo('well')).equal('well')
+    await load.settled()
+    expect(stage.problems()).deep.equal([])
+  })
+})

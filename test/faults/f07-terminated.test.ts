@@ -1,0 +1,79 @@
+import { expect } from 'chai'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { StatsReport } from '../../core/index.ts'
+import { executed } from './history.ts'
+import { measured } from './measured.ts'
+import { full, times } from './scale.ts'
+import { Stage, untilAnswered } from './stage.ts'
+
+describe('F7: SIGTERM under load', function () {
+  this.timeout(full ? 300_000 : 30_000)
+  const stages: Stage[] = []
+  afterEach(async () => {
+    for (const stage of stages.splice(0)) await stage.close()
+  })
+
+  /** 200 calls a second of 50 to 500 ms; the process is told to end in their midst. */
+  async function terminate(signal: NodeJS.Signals) {
+    const stage = new Stage()
+    stages.push(stage)
+    const { child, endpoint } = await stage.victim()
+    const { load } = await stage.caller(endpoint)
+    await untilAnswered(load)
+    load.each(5, () => 50 + Math.random() * 450, 5000)
+    await sleep(700)
+    const told = performance.now()
+    child.kill(signal)
+    const { code } = await child.exited
+    const exitMs = performance.now() - told
+    await load.settled()
+    const { served } = (await child.says('stats')) as StatsReport
+    return { stage, code, exitMs, served }
+  }
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`${signal}: every call that was taken is answered, every later one is refused, and the process exits with 0`, async () => {
+      const rounds = times(signal === 'SIGTERM' ? 20 : 5, signal === 'SIGTERM' ? 3 : 1)
+      let slowest = 0
+      let answered = 0
+      for (let round = 0; round < rounds; round += 3) {
+        const batch = Array.from({ length: Math.min(3, rounds - round) }, () => terminate(signal))
+        for (const { stage, code, exitMs, served } of await Promise.all(batch)) {
+          const { history } = stage
+          expect(code).equal(0)
+          expect(stage.problems()).deep.equal([])
+          // A call that was run has its answer.
+          expect(executed(stage.log)).have.length(history.count(({ ok }) => ok))
+          const { ok, ...others } = history.summary
+          expect(Object.keys(others)).include('ZASK_SERVER_STOPPING')
+          expect(served.failed).equal(others['ZASK_SERVER_STOPPING'])
+          slowest = Math.max(slowest, exitMs)
+          answered += ok ?? 0
+        }
+      }
+      measured('P14', `${signal} under 200 calls a second: calls taken and not answered`, 0, `of ${answered}`)
+      measured('P14', `${signal} until the process has ended, calls of 500 ms running`, slowest, 'ms')
+      expect(slowest).below(6000)
+    })
+  }
+
+  it('a second SIGTERM ends the process at once', async () => {
+    const stage = new Stage()
+    stages.push(stage)
+    const { child, endpoint } = await stage.victim()
+    const { load } = await stage.caller(endpoint)
+    await untilAnswered(load)
+    const open = load.call(60_000)
+    await sleep(100)
+    child.kill('SIGTERM')
+    expect((await load.call(0)).code).equal('ZASK_SERVER_STOPPING')
+    const told = performance.now()
+    child.kill('SIGTERM')
+    expect(await child.exited).include({ code: 1 })
+    const exitMs = performance.now() - told
+    expect(await open).include({ ok: false, code: 'ZASK_PEER_LOST' })
+    expect(stage.problems()).deep.equal([])
+    measured('P14', 'second SIGTERM until the process has ended', exitMs, 'ms')
+    expect(exitMs).below(3000)
+  })
+})
