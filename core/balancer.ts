@@ -33,6 +33,11 @@ export class Target {
     )
   }
 
+  /** It has answered on the connection that stands. */
+  get known(): boolean {
+    return this.#latencyMs > 0
+  }
+
   /** Expected wait: a fast endpoint with many calls may be slower than a slow one with few. */
   loadAt(now: number): number {
     const faded = this.#latencyMs * 2 ** ((this.#answeredAt - now) / halfLifeMs)
@@ -76,6 +81,11 @@ export function pickTarget(targets: readonly Target[], except?: Target, at?: num
   const first = Math.floor(Math.random() * candidates.length)
   const second = (first + 1 + Math.floor(Math.random() * (candidates.length - 1))) % candidates.length
   const [one, other] = [candidates[first] as Target, candidates[second] as Target]
+  // Of one that has just come up nothing is known: to take it for fast would send it every call of this moment.
+  if (!one.known || !other.known) {
+    if (one.open !== other.open) return one.open < other.open ? one : other
+    return one.known ? other : one
+  }
   const now = at ?? performance.now()
   return one.loadAt(now) <= other.loadAt(now) ? one : other
 }

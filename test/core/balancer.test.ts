@@ -73,6 +73,13 @@ describe('pickTarget', () => {
     expect(pickAt(30_100)).equal(slow)
   })
 
+  it('gives an endpoint that has just come up its share, not every call of the moment', () => {
+    const [known, fresh] = [target().target, target().target]
+    known.answered(performance.now() - 50)
+    for (let call = 0; call < 60; call++) (pickTarget([known, fresh]) as Target).open++
+    expect([known.open, fresh.open]).deep.equal([30, 30])
+  })
+
   it('leaves out what is down, suspect or stopping, and takes them in when their connection is new', () => {
     const [one, other] = [target(), target()]
     const both = [one.target, other.target]
