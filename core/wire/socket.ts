@@ -71,7 +71,8 @@ export class WireSocket {
         ...common,
         immediate: true,
         reconnectInterval: 100,
-        reconnectMaxInterval: 5000,
+        // Once a second at most: a server that is back is to be found as soon as that.
+        reconnectMaxInterval: 1000,
       })
     }
   }
