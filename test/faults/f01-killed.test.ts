@@ -6,7 +6,7 @@ import { full, times } from './scale.ts'
 import { descriptors, Stage, untilAnswered } from './stage.ts'
 
 describe('F1: a server that is killed in the middle of calls', function () {
-  this.timeout(full ? 300_000 : 30_000)
+  this.timeout(full ? 300_000 : 60_000)
   let stage: Stage
   beforeEach(() => (stage = new Stage()))
   afterEach(() => stage.close())

@@ -7,7 +7,7 @@ import { Stage, untilAnswered } from './stage.ts'
 import type { VictimState } from './victim.ts'
 
 describe('F2: a server that stands still (SIGSTOP), and goes on', function () {
-  this.timeout(full ? 120_000 : 30_000)
+  this.timeout(full ? 120_000 : 60_000)
   let stage: Stage
   beforeEach(() => (stage = new Stage()))
   afterEach(() => stage.close())
@@ -30,7 +30,7 @@ describe('F2: a server that stands still (SIGSTOP), and goes on', function () {
     await Promise.all(during)
     await sleep(Math.max(0, 4 * beatMs - (performance.now() - stopped)))
     child.kill('SIGCONT')
-    const backMs = await untilAnswered(load)
+    const backMs = await untilAnswered(load, 1000)
     await load.settled()
     let state: VictimState = await client.state()
     while (state.stats.now.running > 1) {

@@ -5,7 +5,7 @@ import { beatMs, full } from './scale.ts'
 import { Stage, untilAnswered } from './stage.ts'
 
 describe('F3: a connection that carries nothing any more', function () {
-  this.timeout(full ? 120_000 : 30_000)
+  this.timeout(full ? 120_000 : 60_000)
   let stage: Stage
   beforeEach(() => (stage = new Stage()))
   afterEach(() => stage.close())

@@ -1,20 +1,25 @@
 import { expect } from 'chai'
 import { until } from '../support/cores.ts'
 import { measured } from './measured.ts'
-import { beatMs, full } from './scale.ts'
+import { full } from './scale.ts'
 import { Stage, untilAnswered } from './stage.ts'
 
+/** Longer than elsewhere: on a machine that is busy otherwise, less than two beats must not become more. */
+const beatMs = full ? 5000 : 1000
+
 describe('F4: a method that holds the event loop up', function () {
-  this.timeout(full ? 120_000 : 30_000)
+  this.timeout(full ? 120_000 : 60_000)
   let stage: Stage
   beforeEach(() => (stage = new Stage()))
   afterEach(() => stage.close())
 
   /** What becomes of 50 open calls while another one blocks for so many beats. */
   async function block(beats: number) {
-    const { endpoint } = await stage.victim()
-    const { core, client, load } = await stage.caller(endpoint)
-    const { client: other, load: blocking } = await stage.caller(endpoint)
+    const { endpoint } = await stage.victim({ start: { heartbeat: { intervalMs: beatMs } } })
+    const { core, client, load } = await stage.caller(endpoint, { heartbeat: { intervalMs: beatMs } })
+    const { client: other, load: blocking } = await stage.caller(endpoint, {
+      heartbeat: { intervalMs: beatMs },
+    })
     await Promise.all([untilAnswered(load), untilAnswered(blocking)])
     const open = Array.from({ length: 50 }, () => load.call(beats * beatMs + 500, 120_000))
     await until(() => client.$endpoints[0]?.calls === 50)
@@ -26,10 +31,10 @@ describe('F4: a method that holds the event loop up', function () {
   }
 
   it('for less than two beats is taken for dead by none of 50 open calls', async () => {
-    const { core, blocked, endings } = await block(1.6)
+    const { core, blocked, endings } = await block(full ? 1.6 : 1.2)
     measured(
       'P4',
-      `calls lost of 50 while the loop was held up for 1.6 beats of ${beatMs} ms`,
+      `calls lost of 50 while the loop was held up for less than two beats of ${beatMs} ms`,
       endings.filter(({ ok }) => !ok).length,
       'calls',
     )

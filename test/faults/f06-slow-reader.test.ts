@@ -7,7 +7,7 @@ import { Stage } from './stage.ts'
 const MiB = 1024 * 1024
 
 describe('F6: a caller that asks for much and reads nothing', function () {
-  this.timeout(full ? 120_000 : 30_000)
+  this.timeout(full ? 120_000 : 60_000)
   let stage: Stage
   beforeEach(() => (stage = new Stage()))
   afterEach(() => stage.close())

@@ -7,7 +7,7 @@ import { full, times } from './scale.ts'
 import { Stage, untilAnswered } from './stage.ts'
 
 describe('F7: SIGTERM under load', function () {
-  this.timeout(full ? 300_000 : 30_000)
+  this.timeout(full ? 300_000 : 60_000)
   const stages: Stage[] = []
   afterEach(async () => {
     for (const stage of stages.splice(0)) await stage.close()
@@ -66,7 +66,8 @@ describe('F7: SIGTERM under load', function () {
     const open = load.call(60_000)
     await sleep(100)
     child.kill('SIGTERM')
-    expect((await load.call(0)).code).equal('ZASK_SERVER_STOPPING')
+    // A signal takes its time; a call that is refused says that it has come.
+    while ((await load.call(0)).code !== 'ZASK_SERVER_STOPPING') await sleep(5)
     const told = performance.now()
     child.kill('SIGTERM')
     expect(await child.exited).include({ code: 1 })

@@ -139,11 +139,11 @@ export function descriptors(): number {
   return readdirSync('/proc/self/fd').length
 }
 
-/** Milliseconds until the next call is answered, beginning now; calls are made until one is. */
-export async function untilAnswered(load: Load, limitMs = 30_000): Promise<number> {
+/** Milliseconds until the next call is answered, beginning now; calls are made until one is, each with so much time. */
+export async function untilAnswered(load: Load, timeoutMs = 20_000, limitMs = 30_000): Promise<number> {
   const begun = performance.now()
   while (performance.now() - begun < limitMs) {
-    const { ok } = await load.call(0, 1000)
+    const { ok } = await load.call(0, timeoutMs)
     if (ok) return performance.now() - begun
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
