@@ -4,7 +4,7 @@ import { ZaskError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { MadeCall, type MadeCallOwner } from './made-call.ts'
 import { checkCallOptions, type EndOptions, milliseconds, wireOptions } from './options.ts'
-import type { CallOptions, Client } from './remote.ts'
+import type { CallOptions, Client, ClientEndpoint } from './remote.ts'
 import { shown } from './secrets.ts'
 import { Connection } from './wire/connection.ts'
 
@@ -73,11 +73,12 @@ export class ClientEnd implements MadeCallOwner {
     return this.#targets.reduce((sum, { connection }) => sum + connection.openChannels, 0)
   }
 
-  get endpoints(): { endpoint: string; up: boolean; calls: number }[] {
+  get endpoints(): ClientEndpoint[] {
     return this.#targets.map(({ endpoint, connection, open }) => ({
       endpoint,
       up: connection.up,
       calls: open,
+      heartbeatMs: connection.beatMs,
     }))
   }
 

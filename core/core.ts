@@ -63,6 +63,8 @@ export interface Core<P extends readonly Plugin[] = readonly []> extends AsyncDi
   readonly stats: StatsReport
   /** Uses another logger from here on. */
   setLogger(log: Logger): void
+  /** Sends each event of the wire to `listener` until it is replaced or undefined. Nobody pays while there is none. */
+  traceEvents(listener: ((seen: SeenEvent) => void) | undefined): void
   /**
    * Serves an object's methods, or those of several, and resolves when everything is bound.
    * Without `bind` and `connect` the endpoint comes from a plugin, by the service's name and version.

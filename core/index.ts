@@ -11,7 +11,15 @@ export { createLogger } from './logger.ts'
 export type { Logger } from './logger.ts'
 export type { EndOptions } from './options.ts'
 export type { AddsOf, CallOf, ConfigOf, Plugin, PluginCore, PluginShape } from './plugin.ts'
-export type { AnyService, CallOptions, Client, Remote, RemoteStream, StreamCall } from './remote.ts'
+export type {
+  AnyService,
+  CallOptions,
+  Client,
+  ClientEndpoint,
+  Remote,
+  RemoteStream,
+  StreamCall,
+} from './remote.ts'
 export type { ServerOptions } from './server.ts'
 export type { ProcessStats, ServerStats, ServiceStats } from './service-stats.ts'
 export type { ServiceOptions } from './service.ts'

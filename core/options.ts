@@ -9,10 +9,10 @@ import type { WireOptions } from './wire/multiplexer.ts'
 export interface EndOptions {
   /**
    * zerorpc heartbeats of each open call. Towards peers not known to be zask they are passive: every beat is
-   * answered, and only a peer that beats is judged by its beats. `null` switches them off.
-   * Default: `{ intervalMs: 5000 }`.
+   * answered, and only a peer that beats is judged by its beats; `active` beats and judges them from the start.
+   * `null` switches heartbeats off. Default: `{ intervalMs: 5000 }`.
    */
-  heartbeat?: { readonly intervalMs: number } | null
+  heartbeat?: { readonly intervalMs: number; readonly active?: boolean } | null
   /** Items of a stream that may be on their way unread. Default: 100, as zerorpc. */
   window?: number
   /** Several events in one message towards zask peers. Default: true. */
@@ -34,6 +34,7 @@ export function wireOptions(options: EndOptions, lingerMs: number): WireOptions 
   }
   return {
     heartbeatMs: heartbeat === null ? null : heartbeat.intervalMs,
+    activeHeartbeat: heartbeat?.active === true,
     window: wholeNumber('window', options.window, 100, 2, 10_000),
     coalesce: options.coalesce ?? true,
     events: {

@@ -45,6 +45,20 @@ export interface CallOptions {
   headers?: Readonly<Record<string, unknown>>
 }
 
+/** One of the endpoints that a client calls. */
+export interface ClientEndpoint {
+  readonly endpoint: string
+  /** It can be reached. */
+  readonly up: boolean
+  /** Calls that are open there. */
+  readonly calls: number
+  /**
+   * Milliseconds between the heartbeats of a zask server, null where it sends none; undefined of any other, and as long
+   * as it has said nothing.
+   */
+  readonly heartbeatMs: number | null | undefined
+}
+
 /** What a client can do besides calling methods. No Python or TypeScript method served by zask has such names. */
 export interface ClientControls<T> extends AsyncDisposable {
   /** Calls a method by name, with its arguments as an array. */
@@ -56,7 +70,7 @@ export interface ClientControls<T> extends AsyncDisposable {
   /** The same client with other options for its calls. */
   $with(options: CallOptions): Client<T>
   /** The endpoints it calls, with what is known of them. */
-  readonly $endpoints: readonly { readonly endpoint: string; readonly up: boolean; readonly calls: number }[]
+  readonly $endpoints: readonly ClientEndpoint[]
   /** Ends open calls with `ZASK_CLIENT_CLOSED`, closes the connections. */
   $close(): Promise<void>
 }

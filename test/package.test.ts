@@ -135,7 +135,7 @@ describe('the package', function () {
     const strange = files.filter(
       (path) =>
         !/^(README\.md|LICENSE|package\.json)$/.test(path) &&
-        !/^dist\/(core|plugins)\/[\w/-]+\.(js|d\.ts)(\.map)?$/.test(path) &&
+        !/^dist\/(core|plugins)\/[\w/-]+\.(c?js|d\.c?ts)(\.map)?$/.test(path) &&
         !/^docs\/[\w/.-]+\.(md|ts|json|cfg)$/.test(path),
     )
     expect(strange).to.deep.equal([])

@@ -18,6 +18,8 @@ export interface ChannelListener {
 export interface ChannelOptions {
   /** Milliseconds between beats; null: none are sent, none are missed. */
   heartbeatMs: number | null
+  /** Whether plain peers are beaten and judged from the start, as zask peers are. */
+  activeHeartbeat: boolean
   /** How many unread events this side takes; the credit it grants is counted from it. */
   window: number
 }
@@ -179,16 +181,16 @@ export class Channel extends TimerEntry {
   /** The tick of the heartbeat (zerorpc-python heartbeat.py:73-102): judge, then beat. */
   override onTimer(): void {
     if (this.closed) return
-    const { heartbeatMs } = this.#options
+    const { heartbeatMs, activeHeartbeat } = this.#options
     if (heartbeatMs === null) return this.#probe(probeMs)
     const now = performance.now()
     const { isZask, beatMs } = this.peer
-    const active = isZask && beatMs !== null
+    const active = (isZask || activeHeartbeat) && beatMs !== null
     // Grace begins at the first tick, for a peer that has said nothing yet.
     if (active && this.#heardMs === 0) this.#heardMs = now
     const judged = active || this.#beatenMs > 0
     // Whoever beats slower than we do is measured by its own pace.
-    const patienceMs = 2 * Math.max(heartbeatMs, active ? (beatMs ?? 0) : this.#peerIntervalMs)
+    const patienceMs = 2 * Math.max(heartbeatMs, active && isZask ? (beatMs ?? 0) : this.#peerIntervalMs)
     const silent = judged && now > this.#heardMs + patienceMs
     if (silent && this.#suspected) {
       this.lose(

@@ -44,6 +44,11 @@ export class Connection extends Multiplexer {
     return this.#up > 0
   }
 
+  /** Milliseconds between the beats of a zask peer, null where it sends none; undefined of any other. */
+  get beatMs(): number | null | undefined {
+    return this.#remote.beatMs
+  }
+
   connect(): void {
     this.socket.connect(this.endpoint)
     // libzmq has no monitor events for inproc; such a connection stands at once.

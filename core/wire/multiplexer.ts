@@ -9,6 +9,8 @@ import { TimerEntry, type TimerWheel } from './timer-wheel.ts'
 export interface WireOptions {
   /** Milliseconds between beats, null for none. */
   readonly heartbeatMs: number | null
+  /** Whether plain peers are beaten and judged from the start. */
+  readonly activeHeartbeat: boolean
   /** Events of a stream this side takes before it has read the first. */
   readonly window: number
   /** Several events in one message, towards peers that show that they read it. */
@@ -70,7 +72,8 @@ export abstract class Multiplexer implements PeerHost {
     this.maxPendingBytes = options.maxPendingBytes
     this.coalesce = options.coalesce
     this.announcement = { [announcementKey]: 1, [beatKey]: options.heartbeatMs }
-    this.#channelOptions = { heartbeatMs: options.heartbeatMs, window: options.window }
+    const { heartbeatMs, activeHeartbeat, window } = options
+    this.#channelOptions = { heartbeatMs, activeHeartbeat, window }
     this.#reader = new EventReader(options.events)
     this.socket = new WireSocket(kind, this.socketListener(), {
       maxFrameBytes: options.events.maxBytes + flushBytes,

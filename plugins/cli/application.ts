@@ -1,5 +1,5 @@
 import { access, readFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname, parse, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Core, createCore, createLogger, ZaskError } from '../../core/index.ts'
 import { Misuse } from '../command/command.ts'
@@ -12,6 +12,8 @@ export interface Application {
   readonly core: Core
   readonly hasCore: boolean
   readonly services: readonly object[]
+  /** What to call the only service, where nothing in the module says so. */
+  readonly name?: string
 }
 
 /** The application's own code failed while it was loaded; `cause` is its error. */
@@ -57,10 +59,9 @@ export async function loadCore(path: string): Promise<Core> {
   const { core } = exported
   if (!isCore(core))
     throw new Misuse(`${path} exports no core. Write \`export const core = createCore(...)\`.`)
-  const quieten = (): void => core.setLogger(createLogger())
-  quieten()
-  // Tapped last, so that it has the last word.
-  core.hooks.configLoaded.tap('zask', quieten)
+  core.setLogger(createLogger())
+  // In debug mode plugins bring loggers that write to stdout, in between the results.
+  core.setLogger = () => {}
   return core
 }
 
@@ -68,19 +69,45 @@ export async function loadCore(path: string): Promise<Core> {
  * Loads an application: its module, and the services that are named, or all it exports.
  *
  * @param names Of exports, of services (`static service`), or files of further modules whose services are meant.
+ * @param anything Whether a module without services is served as it is, as zerorpc does.
  */
-export async function loadApplication(path: string, names: readonly string[]): Promise<Application> {
-  const file = resolve(path)
+export async function loadApplication(
+  path: string,
+  names: readonly string[],
+  anything = false,
+): Promise<Application> {
+  // Modules of Node are served as easily as zerorpc serves those of Python: `zask --server --bind … node:path`.
+  const file = path.startsWith('node:') ? path : resolve(path)
   const exported = await load(file)
   const own = exported['core']
   const core = isCore(own) ? own : createCore({ root: dirname(file) })
   const services: object[] = []
   for (const name of names) services.push(...(await named(name, exported, path)))
   if (names.length === 0) services.push(...servicesOf(exported))
-  return { file, core, hasCore: isCore(own), services: [...new Set(services)] }
+  const found = { file, core, hasCore: isCore(own) }
+  const plain = anything && services.length === 0 ? plainService(exported) : undefined
+  if (plain === undefined) return { ...found, services: [...new Set(services)] }
+  return { ...found, services: [plain], name: parse(path).name.replace(/^node:/, '') }
+}
+
+/** The default export, the only class, or the exported functions. */
+function plainService(exported: Record<string, unknown>): object | undefined {
+  const { default: main, ...others } = exported
+  const classes = Object.values(others).filter(isClass)
+  const functions = Object.entries(others).filter(
+    ([, value]) => typeof value === 'function' && !isClass(value),
+  )
+  if (isClass(main) || isObject(main)) return service(main)
+  if (classes.length === 1 && functions.length === 0) return service(classes[0])
+  return functions.length === 0 ? undefined : Object.fromEntries(functions)
+}
+
+function isClass(value: unknown): boolean {
+  return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value))
 }
 
 async function load(file: string): Promise<Record<string, unknown>> {
+  if (file.startsWith('node:')) return (await import(file)) as Record<string, unknown>
   try {
     await access(file)
   } catch {

@@ -1,6 +1,6 @@
 import { argumentOptions, argumentsOf } from './arguments.ts'
 import type { Command, CommandLine } from '../command/command.ts'
-import { remoteOptions, withClient } from './remote.ts'
+import { debugOption, remoteOptions, withClient } from './remote.ts'
 import { json, readable } from '../command/terminal.ts'
 
 /** `zask call`: prints the answer, or each item of the stream as it comes. */
@@ -9,7 +9,12 @@ export const callCommand: Command = {
   says: 'call a method, print what it answers',
   more: `An argument is read as JSON where it is JSON, else as text: 5 is a number, '"5"' is text. The argument - is read
 from stdin. Items of a stream are printed as they come. Arguments that look like options stand behind --.`,
-  options: { ...argumentOptions, ...remoteOptions },
+  options: {
+    ...argumentOptions,
+    'print-json': { type: 'boolean', says: 'as --json, but a stream is one list; also -pj' },
+    ...debugOption,
+    ...remoteOptions,
+  },
   least: 2,
   most: Infinity,
   run: callMethod,
@@ -19,12 +24,22 @@ async function callMethod(line: CommandLine): Promise<void> {
   const { words, asJson, terminal } = line
   const [, method = '', ...rest] = words
   const args = await argumentsOf(rest, line)
-  const print = (value: unknown): void =>
-    terminal.write(`${asJson ? json(value) : readable(value, terminal.colours)}\n`)
+  const asList = line.options['print-json'] === true
+  const shown = (value: unknown): string =>
+    asJson || asList ? json(value) : readable(value, terminal.colours)
   await withClient(line, async ({ client }) => {
     const answer = await client.$call(method, args)
-    if (!isStream(answer)) return print(answer)
-    for await (const item of answer) print(item)
+    if (!isStream(answer)) return terminal.write(`${shown(answer)}\n`)
+    if (!asList) {
+      for await (const item of answer) terminal.write(`${shown(item)}\n`)
+      return
+    }
+    let before = '['
+    for await (const item of answer) {
+      terminal.write(before + shown(item))
+      before = ','
+    }
+    terminal.write(before === '[' ? '[]\n' : ']\n')
   })
 }
 

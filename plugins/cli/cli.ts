@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { type Core, RemoteError, ZaskError } from '../../core/index.ts'
-import { type Command, type CommandLine, Misuse, type Options } from '../command/command.ts'
+import { type Command, Misuse, type Options } from '../command/command.ts'
 import { dim, escapeControls, exitCodes, type Terminal } from '../command/terminal.ts'
 import { adviceOn, BrokenApplication, findApplication, howToName, loadCore } from './application.ts'
 import { benchCommand } from './bench.ts'
@@ -12,10 +11,12 @@ import { doctorCommand } from './doctor.ts'
 import { configCommand, hooksCommand } from './explain.ts'
 import { inspectCommand } from './inspect.ts'
 import { newCommand } from './new.ts'
+import { commonOptions, parse } from './parse.ts'
 import { pingCommand } from './ping.ts'
 import { type PluginCommand, pluginCommands } from './plugin-commands.ts'
 import { applicationOptions } from './remote.ts'
 import { startCommand } from './start.ts'
+import { isZerorpc, runZerorpc, zerorpcOptions } from './zerorpc.ts'
 
 const commands: ReadonlyMap<string, Command> = new Map([
   ['call', callCommand],
@@ -30,11 +31,6 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ['doctor', doctorCommand],
 ])
 
-const commonOptions: Options = {
-  json: { type: 'boolean', says: 'print JSON, one result or item a line' },
-  help: { type: 'boolean', short: 'h', says: 'print this' },
-}
-
 /** Runs one command line, without `node` and the script's name; resolves to the exit code and never rejects. */
 export async function runCli(argv: readonly string[], terminal: Terminal): Promise<number> {
   try {
@@ -43,14 +39,17 @@ export async function runCli(argv: readonly string[], terminal: Terminal): Promi
       terminal.complain(await help([], terminal))
       return exitCodes.misuse
     }
-    if (['--help', '-h', '-?', 'help'].includes(first)) {
+    if (isHelp(argv)) {
       const [name = ''] = rest
       return say(terminal, commands.has(name) ? helpOn(name, commands.get(name)) : await help(rest, terminal))
     }
-    if (first === '--version') return say(terminal, `${version()}\n`)
-    // As zerorpc's own command line: an endpoint alone is inspected, one with a method is called.
-    const short = first.includes('://')
-    const [name, args] = short ? [isCall(rest) ? 'call' : 'inspect', argv] : [first, rest]
+    if (argv.length === 1 && first === '--version') return say(terminal, `${version()}\n`)
+    if (isZerorpc(first)) {
+      if (argv.includes('--help')) return say(terminal, zerorpcHelp())
+      const code = await runZerorpc(argv, terminal, new Set(commands.keys()))
+      return code ?? (terminal.signal.aborted ? exitCodes.interrupted : exitCodes.done)
+    }
+    const [name, args] = [first, rest]
     const command = commands.get(name)
     if (command !== undefined) return await runCommand(name, command, args, terminal)
     return await withPlugins(args, async (added, path) => {
@@ -64,13 +63,18 @@ export async function runCli(argv: readonly string[], terminal: Terminal): Promi
   }
 }
 
+/** `-?` before an endpoint inspects it. */
+function isHelp(argv: readonly string[]): boolean {
+  return /^(--help|-h|help)$/.test(argv[0] ?? '') || (argv[0] === '-?' && argv.length === 1)
+}
+
 async function runCommand(
   name: string,
   command: Command,
   args: readonly string[],
   terminal: Terminal,
 ): Promise<number> {
-  const line = parse(command, args, terminal)
+  const line = parse(command.options, args, terminal)
   if (line.options['help'] === true) return say(terminal, helpOn(name, command))
   if (line.words.length < command.least || line.words.length > command.most) {
     throw new Misuse(`Write zask ${name} ${command.usage}`)
@@ -113,34 +117,6 @@ function unknownCommand(
   )
 }
 
-function isCall(rest: readonly string[]): boolean {
-  return rest.some((word) => !word.startsWith('-'))
-}
-
-/** `-5` is an argument and no option: in no command line can a word begin with NUL, so that marks it meanwhile. */
-function parse(command: Command, argv: readonly string[], terminal: Terminal): CommandLine {
-  try {
-    const { values, positionals } = parseArgs({
-      args: argv.map((word) => word.replace(/^(?=-\.?\d)/, '\0')),
-      allowPositionals: true,
-      options: { ...commonOptions, ...command.options },
-    })
-    const options = Object.fromEntries(
-      Object.entries(values).map(([name, value]) => [
-        name,
-        typeof value === 'string' ? unmark(value) : value,
-      ]),
-    )
-    return { words: positionals.map(unmark), options, asJson: options['json'] === true, terminal }
-  } catch (error) {
-    throw new Misuse(error instanceof Error ? error.message : String(error))
-  }
-}
-
-function unmark(word: string): string {
-  return word.replace(/^\0/, '')
-}
-
 /** A broken application must not keep anybody from reading this. */
 async function help(args: readonly string[], terminal: Terminal): Promise<string> {
   const own = await withPlugins(args, (added, path) =>
@@ -157,6 +133,7 @@ async function help(args: readonly string[], terminal: Terminal): Promise<string
 ${listOf([...commands])}
 ${own}A service is named as the config of the application does, or by its endpoint, tcp://127.0.0.1:4242 or
 ipc:///run/users.sock. zask <command> --help says more of each.
+A command line that begins with an endpoint or an option is one of zerorpc's: zask --server --help says more.
 
 ${columns([
   ['--json', 'print JSON, one result or item a line'],
@@ -173,13 +150,28 @@ function listOf(listed: readonly (readonly [name: string, command: Command])[]):
 }
 
 function helpOn(name: string, command: Command | undefined): string {
-  const options = Object.entries({ ...command?.options, ...commonOptions })
-  const lines = options.map(([long, { short, value, says }]): [string, string] => [
-    `${short === undefined ? '' : `-${short}, `}--${long}${value === undefined ? '' : ` ${value}`}`,
-    says,
-  ])
   const more = command?.more === undefined ? '' : `${command.more}\n\n`
-  return `zask ${name} ${command?.usage}: ${command?.says}\n\n${more}${columns(lines)}`
+  const options = listOptions(command?.options ?? {})
+  return `${`zask ${name} ${command?.usage}`.trimEnd()}: ${command?.says}\n\n${more}${options}`
+}
+
+function zerorpcHelp(): string {
+  return `zask [options] <endpoint> [method] [arguments...]: call a service, as zerorpc's command line does
+zask --server --bind <endpoint> <module.ts> [services...]: serve a module
+
+Without a method it shows those there are. Where --connect or --bind says the endpoint, the first word is the method.
+
+${listOptions(zerorpcOptions)}`
+}
+
+function listOptions(options: Options): string {
+  const all = Object.entries({ ...options, ...commonOptions })
+  return columns(
+    all.map(([long, { short, value, says }]) => [
+      `${short === undefined ? '' : `-${short}, `}--${long}${value === undefined ? '' : ` ${value}`}`,
+      says,
+    ]),
+  )
 }
 
 function columns(lines: readonly [left: string, right: string][]): string {

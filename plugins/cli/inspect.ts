@@ -2,14 +2,14 @@ import { inspect } from 'node:util'
 import { RemoteError } from '../../core/index.ts'
 import type { Command, CommandLine } from '../command/command.ts'
 import { type ArgumentDescription, describe } from './description.ts'
-import { remoteOptions, withClient } from './remote.ts'
+import { debugOption, remoteOptions, withClient } from './remote.ts'
 import { dim, escapeControls, json } from '../command/terminal.ts'
 
 /** `zask inspect`: the methods of a service, with what it says about each of them. */
 export const inspectCommand: Command = {
   usage: '<service|endpoint> [method]',
   says: 'list the methods of a service, or show all of one',
-  options: remoteOptions,
+  options: { ...debugOption, ...remoteOptions },
   least: 1,
   most: 2,
   run: inspectService,

@@ -1,5 +1,6 @@
 import { type Client, type ClientOptions, type Core, createCore } from '../../core/index.ts'
 import { type CommandLine, Misuse, numberOption, type Options, textsOption } from '../command/command.ts'
+import { escapeControls, type Terminal } from '../command/terminal.ts'
 import { findApplication, howToName, loadCore } from './application.ts'
 
 /** What every command has that may need an application. */
@@ -23,9 +24,18 @@ export const remoteOptions: Options = {
     value: '<s>',
     says: 'seconds between heartbeats, 0 for none (default: 5)',
   },
+  'active-hb': {
+    type: 'boolean',
+    says: 'expect heartbeats from the start (default: from services of zask, and of those that have sent one)',
+  },
   header: { type: 'string', multiple: true, value: '<k=v>', says: 'a header to send along; may be repeated' },
   version: { type: 'string', value: '<v>', says: 'the version of the service to ask for' },
   ...applicationOptions,
+}
+
+/** For commands that have no other `-d`. */
+export const debugOption: Options = {
+  debug: { type: 'boolean', short: 'd', says: 'print each event of the wire to stderr' },
 }
 
 /** A client of a service, and where that is: one endpoint, or all that a name led to. */
@@ -58,7 +68,8 @@ export class Remotes implements AsyncDisposable {
     const options = clientOptions(this.#line, isEndpoint)
     const told = this.#line.options['app'] !== undefined
     const core = isEndpoint && !told ? (this.#bare ??= createCore()) : await this.application(target)
-    const client = await core.client(target, options)
+    const client = await core.client(endpointsOf(target), options)
+    if (this.#line.options['debug'] === true) showEvents(core, this.#line.terminal)
     const found = client.$endpoints.map(({ endpoint }) => endpoint).join(', ')
     return { client: client.$with({ signal: this.#line.terminal.signal }), target: found }
   }
@@ -97,16 +108,35 @@ export async function withClient<T>(line: CommandLine, run: (remote: Remote) => 
 /** To an endpoint the version rides in the header key that the servers of zask and of the original check. */
 function clientOptions(line: CommandLine, isEndpoint: boolean): ClientOptions {
   const seconds = numberOption(line, 'timeout', { unit: 'seconds' }) ?? 30
-  const beat = numberOption(line, 'heartbeat', { unit: 'seconds' }) ?? 5
   const { version } = line.options
   const asked = typeof version === 'string' ? version : undefined
   const headers = Object.fromEntries(textsOption(line, 'header').map(header))
   return {
     timeoutMs: seconds === 0 ? Infinity : seconds * 1000,
-    heartbeat: beat === 0 ? null : { intervalMs: beat * 1000 },
+    heartbeat: heartbeatOption(line),
+    ...(line.options['bound'] === true && { bind: true }),
     ...(asked !== undefined && !isEndpoint && { version: asked }),
     headers: { ...(asked !== undefined && isEndpoint && { service_version: asked }), ...headers },
   }
+}
+
+/** `--heartbeat` in seconds, 0 for none, and `--active-hb`. */
+export function heartbeatOption(line: CommandLine): { intervalMs: number; active: boolean } | null {
+  const beat = numberOption(line, 'heartbeat', { unit: 'seconds' }) ?? 5
+  return beat === 0 ? null : { intervalMs: beat * 1000, active: line.options['active-hb'] === true }
+}
+
+/** Several endpoints of one service may stand in one word, with commas between. */
+function endpointsOf(target: string): string | string[] {
+  const parts = target.split(',')
+  return parts.length > 1 && parts.every((part) => part.includes('://')) ? parts : target
+}
+
+/** Prints each event that comes in or goes out. */
+export function showEvents(core: Core, terminal: Terminal): void {
+  core.traceEvents(({ direction, peer, name }) =>
+    terminal.complain(`${direction === 'in' ? '<--' : '-->'} ${peer} ${escapeControls(name)}\n`),
+  )
 }
 
 /** Always text: a key that looks like a number is none. */

@@ -1,8 +1,9 @@
 import { isAbsolute } from 'node:path'
-import { ZaskError } from '../../core/index.ts'
+import { type StartOptions, ZaskError } from '../../core/index.ts'
 import { BrokenApplication, loadApplication } from './application.ts'
-import { type Command, type CommandLine, Misuse, textsOption } from '../command/command.ts'
+import { type Command, type CommandLine, Misuse, numberOption, textsOption } from '../command/command.ts'
 import { printCrash } from './crash.ts'
+import { debugOption, heartbeatOption, showEvents } from './remote.ts'
 import { escapeControls, exitCodes, json } from '../command/terminal.ts'
 import { reportFiles, watchAndRestart } from './watch.ts'
 
@@ -21,6 +22,15 @@ calls that come in between wait at their callers.`,
       value: '<endpoint>',
       says: 'where to bind, in place of what the config says',
     },
+    connect: {
+      type: 'string',
+      multiple: true,
+      value: '<endpoint>',
+      says: 'a bound client to connect out to; may be repeated',
+    },
+    heartbeat: { type: 'string', value: '<s>', says: 'seconds between heartbeats, 0 for none (default: 5)' },
+    'pool-size': { type: 'string', value: '<n>', says: 'calls that run at the same time (default: 1000)' },
+    ...debugOption,
     watch: { type: 'boolean', says: 'restart when a file changes' },
   },
   least: 1,
@@ -37,7 +47,7 @@ async function startApplication(line: CommandLine): Promise<number> {
     return exitCodes.failed
   }
   try {
-    const { core, services } = await loadApplication(path, names)
+    const { core, services, name } = await loadApplication(path, names, line.options['anything'] === true)
     if (services.length === 0) {
       throw new Misuse(
         `${path} exports no service. Export a class with \`static service = 'name'\`, or \`services\`.`,
@@ -47,8 +57,11 @@ async function startApplication(line: CommandLine): Promise<number> {
     report(core.config.explain().flatMap(({ origin }) => origin.split(', ').filter(isAbsolute)))
     const stopped = new Promise<void>((resolve) => core.hooks.stopped.tap('cli', () => resolve()))
     process.on('uncaughtException', (error) => process.exit(crash(error)))
-    const bind = textsOption(line, 'bind')
-    const started = await core.start(services, bind.length === 0 ? {} : { bind })
+    const started = await core.start(services, {
+      ...startOptions(line),
+      ...(name !== undefined && { service: name }),
+    })
+    if (line.options['debug'] === true) showEvents(core, terminal)
     for (const { service, version, endpoints } of started.services) {
       if (asJson) terminal.write(`${json({ service, version, endpoints })}\n`)
       else
@@ -65,5 +78,18 @@ async function startApplication(line: CommandLine): Promise<number> {
     if (!(error instanceof ZaskError)) return crash(error)
     terminal.complain(`zask: ${escapeControls(error.message)} (${error.code})\n`)
     return exitCodes.failed
+  }
+}
+
+/** What the command line says of it; what it does not say is left to the application. */
+function startOptions(line: CommandLine): StartOptions {
+  const [bind, connect] = [textsOption(line, 'bind'), textsOption(line, 'connect')]
+  const poolSize = numberOption(line, 'pool-size', { least: 1, whole: true })
+  const hasHeartbeat = line.options['heartbeat'] !== undefined || line.options['active-hb'] !== undefined
+  return {
+    ...(bind.length > 0 && { bind }),
+    ...(connect.length > 0 && { connect }),
+    ...(poolSize !== undefined && { poolSize }),
+    ...(hasHeartbeat && { heartbeat: heartbeatOption(line) }),
   }
 }

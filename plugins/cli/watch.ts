@@ -31,10 +31,13 @@ function tell(files: readonly string[]): void {
 
 /** Runs the same command line without `--watch` in a process of its own, anew after each change. */
 export async function watchAndRestart({ words, options, terminal }: CommandLine): Promise<number> {
-  const binds = Array.isArray(options['bind'])
-    ? options['bind'].flatMap((one) => ['--bind', String(one)])
-    : []
-  const json = options['json'] === true ? ['--json'] : []
+  const told = Object.entries(options).flatMap(([name, value]) =>
+    name === 'watch'
+      ? []
+      : value === true
+        ? [`--${name}`]
+        : [value].flat().map((one) => `--${name}=${String(one)}`),
+  )
   const script = [...process.execArgv, process.argv[1] as string]
   const changes = new Changes()
   changes.add([resolve(words[0] as string)])
@@ -44,7 +47,7 @@ export async function watchAndRestart({ words, options, terminal }: CommandLine)
   const ended = new Promise<void>((done) => over.signal.addEventListener('abort', () => done()))
   while (!over.signal.aborted) {
     // In a group of its own: Ctrl-C reaches it once, from here, for a second one would cut its calls.
-    const child = spawn(process.execPath, [...script, 'start', ...words, ...binds, ...json], {
+    const child = spawn(process.execPath, [...script, 'start', ...told, '--', ...words], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       detached: true,
     })

@@ -55,7 +55,7 @@ describe('a client', () => {
     const endpoint = await freeEndpoint()
     const { client } = await cores.client<Echo>(endpoint)
     const answers = Promise.all([client.echo(1), client.echo('two')])
-    expect(client.$endpoints).deep.equal([{ endpoint, up: false, calls: 0 }])
+    expect(client.$endpoints).deep.equal([{ endpoint, up: false, calls: 0, heartbeatMs: undefined }])
     await cores.serve(new Echo(), { bind: endpoint })
     expect(await answers).deep.equal([1, 'two'])
     expect(client.$endpoints[0]).include({ up: true })

@@ -17,6 +17,8 @@ describe('wireOptions', () => {
   it('takes null for no heartbeats, and refuses what is no interval', () => {
     expect(wireOptions({ heartbeat: null }, 0).heartbeatMs).equal(null)
     expect(wireOptions({ heartbeat: { intervalMs: 250 } }, 0).heartbeatMs).equal(250)
+    expect(wireOptions({ heartbeat: { intervalMs: 250 } }, 0).activeHeartbeat).equal(false)
+    expect(wireOptions({ heartbeat: { intervalMs: 250, active: true } }, 0).activeHeartbeat).equal(true)
     for (const heartbeat of [
       5,
       true,

@@ -73,7 +73,8 @@ describe('the command line', () => {
       [[], /^zask: call RPC services/],
       [['cal', 'tcp://127.0.0.1:1'], /no command 'cal'/],
       [['call', 'tcp://127.0.0.1:1'], /Write zask call <service\|endpoint> <method>/],
-      [['call', 'sums', 'add'], /'sums' is no endpoint/],
+      [['call', 'sums', 'add'], /'sums' is no endpoint .* --app app\.ts or ZASK_APP/],
+      [['call', 'host:1', 'add'], /'host:1' is no endpoint and no name/],
       [['call', 'tcp://127.0.0.1', 'add'], /ends without a port/],
       [['call', endpoint, 'add', '--timeout', 'soon'], /--timeout takes seconds/],
       [['call', endpoint, 'add', '--jsn'], /--jsn/],
@@ -198,7 +199,7 @@ describe('the command line', () => {
   it('says of each command what it takes', async () => {
     const { stdout, code } = await zask('call', '--help')
     expect(stdout).to.match(/^zask call <service\|endpoint> <method>/)
-    expect(stdout).to.match(/-j, --json-args .*\n.*--timeout <s>/)
+    expect(stdout).to.match(/-j, --json-args [\s\S]*--timeout <s>/)
     expect(code).to.equal(0)
   })
 

@@ -1,6 +1,12 @@
 // What a client accepts besides the methods of its service. Checked by the compiler, never run.
 import type { Readable } from 'node:stream'
-import { type Client, createCore, type RemoteStream, type StreamCall } from '../../core/index.ts'
+import {
+  type Client,
+  type ClientEndpoint,
+  createCore,
+  type RemoteStream,
+  type StreamCall,
+} from '../../core/index.ts'
 import { type Equal, same } from './equal.ts'
 
 declare class Files {
@@ -25,7 +31,8 @@ export async function controls(): Promise<void> {
   const step = await stream.next()
   if (step.done !== true) same<Equal<typeof step.value, string>>()
   files.read('a') satisfies StreamCall<unknown>
-  same<Equal<typeof files.$endpoints, readonly { readonly endpoint: string; readonly up: boolean; readonly calls: number }[]>>() // prettier-ignore
+  same<Equal<typeof files.$endpoints, readonly ClientEndpoint[]>>()
+  same<Equal<ClientEndpoint['heartbeatMs'], number | null | undefined>>()
 
   // @ts-expect-error an option that single calls do not have
   files.$with({ heartbeat: null })

@@ -47,9 +47,9 @@ describe('a channel', () => {
 
   function open(
     peer: Peer,
-    { window = 100, heartbeatMs = null as number | null } = {},
+    { window = 100, heartbeatMs = null as number | null, activeHeartbeat = false } = {},
   ): { channel: Channel; heard: Recorder } {
-    const channel = new Channel(peer, `\xa1${ids++}`, { window, heartbeatMs })
+    const channel = new Channel(peer, `\xa1${ids++}`, { window, heartbeatMs, activeHeartbeat })
     const heard = new Recorder()
     channel.listener = heard
     peer.channels.set(channel.id, channel)
@@ -294,6 +294,15 @@ describe('a channel', () => {
       expect(heard.lost[0]).to.include({ sent: true, retryable: false })
       expect(channel.closed).to.equal(true)
       expect(host.wheel.size).to.equal(0)
+    })
+
+    it('beats a plain peer only where it is told to, and gives it up as one of zask', async () => {
+      const { channel, heard } = open(host.peer(), { heartbeatMs, activeHeartbeat: true })
+      const passive = open(host.peer(), { heartbeatMs })
+      await until('the loss', () => heard.lost.length === 1)
+      expect(host.said).to.deep.equal(Array.from({ length: 3 }, () => ['_zpc_hb', [0]]))
+      expect([channel.closed, passive.channel.closed]).to.deep.equal([true, false])
+      passive.channel.close()
     })
 
     it('gives a zask peer up no sooner than two intervals after it was heard last', async () => {

@@ -5,12 +5,8 @@ import { expect } from 'chai'
 import { createCore } from '../../../core/index.ts'
 import { pluginCommands } from '../../../plugins/cli/plugin-commands.ts'
 import { type Command, type CommandList, commandsHook } from '../../../plugins/command.ts'
-import { type Ended, repository, run, sourceCondition } from '../../support/processes.ts'
-
-const main = join(repository, 'plugins/cli/main.ts')
-
-const away = (...args: string[]): Promise<Ended> =>
-  run(process.execPath, [sourceCondition, main, ...args], { cwd: tmpdir(), env: { ZASK_APP: '' } })
+import { type Said, zaskHere } from '../../support/command-line.ts'
+import { repository, run, sourceCondition } from '../../support/processes.ts'
 
 const app = `import { createCore, type Plugin } from '${repository}/core/index.ts'
 import { type CommandList, commandsHook, Misuse, numberOption } from '${repository}/plugins/command.ts'
@@ -19,7 +15,7 @@ import { endpoints } from '${repository}/plugins/endpoints.ts'
 const quota = (): Plugin => ({
   name: 'quota',
   apply(core) {
-    core.hooks.stopped.tap('quota', () => console.error('stopped'))
+    core.hooks.stopped.tap('quota', () => (globalThis.quotaStopped = (globalThis.quotaStopped ?? 0) + 1))
     core.hooks.custom<CommandList>(commandsHook).tap('quota', (list) =>
       list.add('quota', {
         usage: 'show|reset [key]',
@@ -50,8 +46,7 @@ core.config.fromObject({
 
 describe('commands of plugins', () => {
   let folder: string
-  const zask = (...args: string[]): Promise<Ended> =>
-    run(process.execPath, [sourceCondition, main, ...args], { cwd: folder })
+  const zask = (...args: string[]): Promise<Said> => zaskHere(...args, '--app', join(folder, 'app.ts'))
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'zask-commands-'))
@@ -68,27 +63,29 @@ describe('commands of plugins', () => {
       zask('quota', 'reset'),
       zask('quota', '--help'),
     ])
-    expect(shown).to.include({ code: 7, stdout: '[["show","k"],5,true]\n', stderr: 'stopped\n' })
+    expect(shown).to.include({ code: 7, stdout: '[["show","k"],5,true]\n', stderr: '' })
+    expect(Reflect.get(globalThis, 'quotaStopped')).to.be.at.least(1)
     expect(wrong.code).to.equal(2)
-    expect(wrong.stderr).to.match(/^stopped\nzask: Only show is known/)
+    expect(wrong.stderr).to.match(/^zask: Only show is known/)
     expect(help.stdout).to.match(/^zask quota show\|reset \[key\]: show and reset quotas\n\n +--app <file> /)
   })
 
   it('stand in the help of an application, under its name', async () => {
     const { stdout, code } = await zask('--help')
     expect(stdout).to.match(
-      /^From plugins of app\.ts\n\n {2}zask endpoints .*\n {2}zask quota show\|reset \[key\] /m,
+      /^From plugins of \S*app\.ts\n\n {2}zask endpoints .*\n {2}zask quota show\|reset \[key\] /m,
     )
     expect(code).to.equal(0)
   })
 
-  it('are found where --app names the application, and nowhere else', async () => {
-    const [named, none, noCore] = await Promise.all([
-      away('quota', 'show', `--app=${join(folder, 'app.ts')}`),
-      away('quota', 'show'),
-      away('quota', 'show', '--app', join(folder, 'other.ts')),
+  it('are found in an app.ts of the working folder, or where --app says, and nowhere else', async () => {
+    const main = join(repository, 'plugins/cli/main.ts')
+    const [found, none, noCore] = await Promise.all([
+      run(process.execPath, [sourceCondition, main, 'quota', 'show'], { cwd: folder }),
+      zaskHere('quota', 'show'),
+      zaskHere('quota', 'show', `--app=${join(folder, 'other.ts')}`),
     ])
-    expect(named.code).to.equal(7)
+    expect([found.code, found.stdout]).to.deep.equal([7, '[["show"],null,false]\n'])
     expect(none.stderr).to.match(/no command 'quota'.*with --app app\.ts or ZASK_APP=app\.ts/)
     expect(noCore.stderr).to.match(/other\.ts exports no core/)
     expect([none.code, noCore.code]).to.deep.equal([2, 2])
