@@ -1,25 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, EntityManager, MikroORM, Options, TransactionEventArgs } from '@mikro-orm/core'
 import { ZaskError } from '../../core/index.ts'
-import { connectionOptions, isBusy, isUnavailable } from './connection-options.ts'
+import { connectionOptions, isUnavailable } from './connection-options.ts'
 import { shownAddress } from './database-uri.ts'
 import { type DatabaseTable, type DriverModule, loadDriver } from './driver.ts'
 import { enclosingTransaction, remembering } from './nested-transactions.ts'
+import { abortOf, sessionIn, watchQueries, type WatchHost } from './query-watch.ts'
 import type { Session } from './session.ts'
 import type { BindSettings } from './settings.ts'
 import { createSqlLog, type SqlLogOptions } from './sql-log.ts'
 
 /** What a bind asks of the plugin. */
-export interface BindHost extends Omit<SqlLogOptions, 'bind'> {
+export interface BindHost extends Omit<SqlLogOptions, 'bind'>, WatchHost {
   readonly root: string
   /** Options of MikroORM for all binds. */
   readonly orm: Partial<Options>
   readonly queryTimeoutMs: number | null
   readonly idleTransactionMs: number | null
-  /** The session that the running code belongs to. */
-  current(): Session | undefined
-  /** A connection of a bind has thrown this, and whoever waited for it gets it. */
-  threw(error: unknown, bind: string): void
   /** Looks at the entities that were found; throws for those that cannot be served. */
   discovered(
     bind: string,
@@ -43,9 +40,6 @@ export interface ReflectedTable {
     readonly primary: boolean
   }[]
 }
-
-/** How long a statement waits for another process that has locked the SQLite file, as SQLite itself would. */
-const busyTimeoutMs = 5_000
 
 /** One database: its ORM, and what is done with it outside of sessions. */
 export class Bind {
@@ -128,24 +122,58 @@ export class Bind {
     }
   }
 
-  /** Makes the tables that are missing, as `create_all` does, and the database, where the server has none. */
-  async createAll(): Promise<void> {
+  /** Where the database is, without the password. */
+  get shown(): string {
+    return shownAddress(this.settings.address)
+  }
+
+  /**
+   * Makes the tables that are missing, as `create_all` does, and the database, where the server has none. Resolves to
+   * the names of the tables.
+   */
+  async createAll(): Promise<string[]> {
     await this.orm.schema.ensureDatabase()
     const options = this.orm.config.get('schemaGenerator') as { skipTables?: (string | RegExp)[] }
     const skipped = options.skipTables
     try {
-      options.skipTables = [...(skipped ?? []), ...(await this.reflect()).map(({ name }) => name)]
+      const there = await this.tables()
+      options.skipTables = [...(skipped ?? []), ...there]
       const sql = await this.orm.schema.getCreateSchemaSQL()
       if (sql.trim() !== '') await this.orm.schema.execute(sql)
+      return this.ownTables.filter((name) => !there.has(name))
     } finally {
       if (skipped === undefined) delete options.skipTables
       else options.skipTables = skipped
     }
   }
 
-  /** Drops the tables of this bind's entities and no others. */
-  async dropAll(): Promise<void> {
-    await this.orm.schema.drop()
+  /** Drops the tables of this bind's entities, and that of its migrations where told to; resolves to their names. */
+  async dropAll({ migrations = false }: { migrations?: boolean } = {}): Promise<string[]> {
+    const there = await this.tables()
+    await this.orm.schema.drop({ dropMigrationsTable: migrations })
+    return this.ownTables.filter((name) => there.has(name))
+  }
+
+  /** An error of this bind, for whoever runs a command: with a code, and told from an outage. */
+  async explained(error: unknown): Promise<ZaskError> {
+    if (error instanceof ZaskError) return error
+    const ping = await this.ping()
+    if (!ping.ok) return this.#unreachable(ping.error, ping.ms)
+    const text = `Bind ${this.settings.name}: ${reason(error)}`
+    return new ZaskError('ZASK_DATABASE_FAILED', text, { cause: error })
+  }
+
+  /** Names of the tables that are there. */
+  async tables(): Promise<Set<string>> {
+    return new Set((await this.reflect()).map(({ name }) => name))
+  }
+
+  /** Names of the tables of its entities. */
+  get ownTables(): string[] {
+    const found = [...this.orm.getMetadata().getAll().values()]
+    return found.flatMap(({ tableName, embeddable, abstract, virtual }) =>
+      tableName && !embeddable && !abstract && !virtual ? [tableName] : [],
+    )
   }
 
   async reflect(): Promise<ReflectedTable[]> {
@@ -220,104 +248,6 @@ function ormOptions(
       },
     },
   }
-}
-
-/** What MikroORM runs statements with, on connections of SQL drivers. */
-interface Watched {
-  execute(
-    sql: unknown,
-    params?: unknown,
-    method?: unknown,
-    transaction?: unknown,
-    context?: QueryContext,
-  ): Promise<unknown>
-  executeQuery(sql: string, run: () => Promise<unknown>, context?: QueryContext): Promise<unknown>
-  begin(...args: unknown[]): Promise<unknown>
-  commit(...args: unknown[]): Promise<unknown>
-}
-
-/** What MikroORM passes down with a statement: for its logger, and how to abort it. */
-interface QueryContext {
-  readonly session?: unknown
-  readonly signal?: AbortSignal
-}
-
-/**
- * Counts the statements of a connection for the session they belong to, and ends those that were given to the
- * connection itself, `em.getConnection().execute(sql)`, with the session, too. MikroORM's own log of statements knows
- * whole milliseconds only, and is not asked where it is off.
- */
-function watchQueries(connection: Connection, bind: string, cancels: boolean, host: BindHost): void {
-  const watched = connection as unknown as Watched
-  const execute = watched.execute.bind(watched)
-  const executeQuery = watched.executeQuery.bind(watched)
-  watched.execute = (sql, params, method, transaction, context) => {
-    const session = context?.session === undefined ? host.current() : undefined
-    return execute(
-      sql,
-      params,
-      method,
-      transaction,
-      session ? { ...abortOf(session, cancels), session: () => session, ...context } : context,
-    )
-  }
-  watched.executeQuery = async (sql, run, context) => {
-    const session = sessionIn(context) ?? host.current()
-    const startedAt = performance.now()
-    let failed = true
-    try {
-      const result = await executeQuery(sql, () => patiently(run, session?.signal), context)
-      failed = false
-      return result
-    } catch (error) {
-      // Of an aborted session it is the reason of the abort, which is the caller's or the method's own.
-      if (session?.aborted !== true) host.threw(error, bind)
-      throw error
-    } finally {
-      session?.queried(bind, sql, performance.now() - startedAt, failed)
-    }
-  }
-  // MikroORM hands on what these throw as it comes from the driver.
-  for (const name of ['begin', 'commit'] as const) {
-    const run = watched[name].bind(watched)
-    watched[name] = async (...args) => {
-      try {
-        return await run(...args)
-      } catch (error) {
-        if (host.current()?.aborted !== true) host.threw(error, bind)
-        throw error
-      }
-    }
-  }
-}
-
-/**
- * Kysely tells MySQL of an abort. PostgreSQL is told by the guard of its pool: Kysely's way may hit the next query on
- * the connection. On SQLite a statement that runs cannot be stopped.
- */
-function abortOf(
-  session: Session,
-  cancels: boolean,
-): { signal: AbortSignal; inflightQueryAbortStrategy?: 'cancel query' } {
-  return { signal: session.signal, ...(cancels && { inflightQueryAbortStrategy: 'cancel query' }) }
-}
-
-/** Tries again while another process has the SQLite file locked; SQLite's own way is to block the event loop. */
-async function patiently(run: () => Promise<unknown>, signal: AbortSignal | undefined): Promise<unknown> {
-  const startedAt = performance.now()
-  for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 2, 100)) {
-    try {
-      return await run()
-    } catch (error) {
-      if (!isBusy(error) || performance.now() - startedAt > busyTimeoutMs) throw error
-      await sleep(pauseMs, undefined, { ...(signal && { signal }) })
-    }
-  }
-}
-
-function sessionIn(context: { readonly session?: unknown } | undefined): Session | undefined {
-  const session = context?.session
-  return typeof session === 'function' ? (session as () => Session)() : undefined
 }
 
 function describeTable(table: DatabaseTable): ReflectedTable {

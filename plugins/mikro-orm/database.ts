@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import type { EntityManager, EntityName, MikroORM } from '@mikro-orm/core'
 import { type Call, type Outcome, type PluginCore, ZaskError } from '../../core/index.ts'
+import { type CommandList, commandsHook } from '../command.ts'
 import { Bind, type BindHost, type Ping, type ReflectedTable } from './bind.ts'
 import { bindKeyOf } from './bind-key.ts'
 import {
@@ -14,6 +15,7 @@ import { callerError } from './caller-error.ts'
 import type { BindChoice, Database, DatabaseShape, MikroOrmOptions } from './mikro-orm.ts'
 import { Query } from './query.ts'
 import { refuseForeignRelations } from './relations.ts'
+import { migratorOf, seederOf } from './schema-changes.ts'
 import { Session, type SessionHost } from './session.ts'
 import {
   adoptOriginalKeys,
@@ -71,6 +73,10 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
     core.hooks.answerError.tap(this.name, (call, thrown) => this.#tell(call, thrown))
     core.hooks.sessionEnd.tap(this.name, (call) => this.#attach(call)?.end())
     core.hooks.stopped.tap(this.name, () => this.close())
+    core.hooks.custom<CommandList>(commandsHook).tap(this.name, async (list) => {
+      const { dbCommand } = await import('./db-command.ts')
+      list.add('db', dbCommand(this))
+    })
   }
 
   // sessions
@@ -147,6 +153,11 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
     return found
   }
 
+  /** The binds of these names, else all. */
+  chosen(names: readonly string[] | undefined): Promise<Bind[]> {
+    return this.#chosen(names === undefined ? {} : { bind: names })
+  }
+
   async ping(bind?: string | null): Promise<Ping> {
     await this.#open()
     return this.#bind(bind ?? defaultBind).ping()
@@ -154,12 +165,12 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
 
   async migrator(bind?: string | null): Promise<MikroORM['migrator']> {
     await this.#open()
-    return this.orm(bind).migrator
+    return migratorOf(this.#bind(bind ?? defaultBind))
   }
 
   async seeder(bind?: string | null): Promise<MikroORM['seeder']> {
     await this.#open()
-    return this.orm(bind).seeder
+    return seederOf(this.#bind(bind ?? defaultBind))
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection } from '@mikro-orm/core'
+import { isBusy } from './connection-options.ts'
+import type { Session } from './session.ts'
+
+/** What the watch over a connection tells, and asks. */
+export interface WatchHost {
+  /** The session that the running code belongs to. */
+  current(): Session | undefined
+  /** A connection of a bind has thrown this, and whoever waited for it gets it. */
+  threw(error: unknown, bind: string): void
+}
+
+/** How long a statement waits for another process that has locked the SQLite file, as SQLite itself would. */
+const busyTimeoutMs = 5_000
+
+/** What MikroORM runs statements with, on connections of SQL drivers. */
+interface Watched {
+  execute(
+    sql: unknown,
+    params?: unknown,
+    method?: unknown,
+    transaction?: unknown,
+    context?: QueryContext,
+  ): Promise<unknown>
+  executeQuery(sql: string, run: () => Promise<unknown>, context?: QueryContext): Promise<unknown>
+  begin(...args: unknown[]): Promise<unknown>
+  commit(...args: unknown[]): Promise<unknown>
+}
+
+/** What MikroORM passes down with a statement: for its logger, and how to abort it. */
+interface QueryContext {
+  readonly session?: unknown
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Counts the statements of a connection for the session they belong to, and ends those that were given to the
+ * connection itself, `em.getConnection().execute(sql)`, with the session, too. MikroORM's own log of statements knows
+ * whole milliseconds only, and is not asked where it is off.
+ */
+export function watchQueries(connection: Connection, bind: string, cancels: boolean, host: WatchHost): void {
+  const watched = connection as unknown as Watched
+  const execute = watched.execute.bind(watched)
+  const executeQuery = watched.executeQuery.bind(watched)
+  watched.execute = (sql, params, method, transaction, context) => {
+    const session = context?.session === undefined ? host.current() : undefined
+    return execute(
+      sql,
+      params,
+      method,
+      transaction,
+      session ? { ...abortOf(session, cancels), session: () => session, ...context } : context,
+    )
+  }
+  watched.executeQuery = async (sql, run, context) => {
+    const session = sessionIn(context) ?? host.current()
+    const startedAt = performance.now()
+    let failed = true
+    try {
+      const result = await executeQuery(sql, () => patiently(run, session?.signal), context)
+      failed = false
+      return result
+    } catch (error) {
+      // Of an aborted session it is the reason of the abort, which is the caller's or the method's own.
+      if (session?.aborted !== true) host.threw(error, bind)
+      throw error
+    } finally {
+      session?.queried(bind, sql, performance.now() - startedAt, failed)
+    }
+  }
+  // MikroORM hands on what these throw as it comes from the driver.
+  for (const name of ['begin', 'commit'] as const) {
+    const run = watched[name].bind(watched)
+    watched[name] = async (...args) => {
+      try {
+        return await run(...args)
+      } catch (error) {
+        if (host.current()?.aborted !== true) host.threw(error, bind)
+        throw error
+      }
+    }
+  }
+}
+
+/**
+ * Kysely tells MySQL of an abort. PostgreSQL is told by the guard of its pool: Kysely's way may hit the next query on
+ * the connection. On SQLite a statement that runs cannot be stopped.
+ */
+export function abortOf(
+  session: Session,
+  cancels: boolean,
+): { signal: AbortSignal; inflightQueryAbortStrategy?: 'cancel query' } {
+  return { signal: session.signal, ...(cancels && { inflightQueryAbortStrategy: 'cancel query' }) }
+}
+
+/** Tries again while another process has the SQLite file locked; SQLite's own way is to block the event loop. */
+async function patiently(run: () => Promise<unknown>, signal: AbortSignal | undefined): Promise<unknown> {
+  const startedAt = performance.now()
+  for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+    try {
+      return await run()
+    } catch (error) {
+      if (!isBusy(error) || performance.now() - startedAt > busyTimeoutMs) throw error
+      await sleep(pauseMs, undefined, { ...(signal && { signal }) })
+    }
+  }
+}
+
+export function sessionIn(context: { readonly session?: unknown } | undefined): Session | undefined {
+  const session = context?.session
+  return typeof session === 'function' ? (session as () => Session)() : undefined
+}
