@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -58,6 +58,9 @@ console.log(product)
 await core.stop()
 `
 
+/** What the page says that .dockerignore keeps out. */
+const isNoModule = (path: string): boolean => !path.includes('node_modules')
+
 /** Which modules of others are in memory, once zask is imported and a call is made without any plugin. */
 const loaded = `
 import { registerHooks } from 'node:module'
@@ -110,6 +113,18 @@ describe('the package', function () {
   const node = (...args: string[]): Promise<Ended> => run(process.execPath, args, { cwd: folder })
   const zask = (...args: string[]): Promise<Ended> =>
     run(join(folder, 'node_modules/.bin/zask'), args, { cwd: folder })
+
+  let service: Promise<{ project: string; made: Ended; installing: Ended }> | undefined
+  /** A project of `zask new`, installed: made once. */
+  const newService = (): NonNullable<typeof service> =>
+    (service ??= (async () => {
+      const made = await run(join(folder, 'node_modules/.bin/zask'), ['new', 'my-service'], { cwd: scratch })
+      const project = join(scratch, 'my-service')
+      // Tests run at the same time as others: a port of its own.
+      const app = join(project, 'app.ts')
+      await writeFile(app, (await readFile(app, 'utf8')).replace(':4242', `:${await freePort()}`))
+      return { project, made, installing: await npm(project, 'install', '--prefer-offline', tarball) }
+    })())
 
   async function serving(name: string, use: (endpoint: string) => Promise<void>): Promise<Ended> {
     const started = new Spawned(process.execPath, [name], { cwd: folder })
@@ -170,22 +185,16 @@ describe('the package', function () {
   })
 
   it('writes a new service that passes its own test, starts, and is called as it says', async () => {
-    const made = await run(join(folder, 'node_modules/.bin/zask'), ['new', 'my-service'], { cwd: scratch })
+    const { project, made, installing } = await newService()
     expect([made.code, made.stderr]).to.deep.equal([0, ''])
     expect(made.stdout).to.match(/^ {2}cd my-service\n {2}npm install\n {2}npm test\n {2}npm start$/m)
     const call = /^ {2}npx zask call (.+)$/m.exec(made.stdout)?.[1]?.split(' ') ?? []
-    const project = join(scratch, 'my-service')
-    const { stderr } = await npm(project, 'install', '--prefer-offline', tarball)
-    expect(stderr).to.not.match(/EBADENGINE|scripts|deprecated/)
+    expect(installing.stderr).to.not.match(/EBADENGINE|scripts|deprecated/)
     const tested = await npm(project, 'test')
     expect(tested.stdout).to.match(/pass 2\n.*fail 0\n/)
-
-    const source = await readFile(join(project, 'app.ts'), 'utf8')
-    const port = await freePort()
-    await writeFile(join(project, 'app.ts'), source.replace(':4242', `:${port}`))
     const started = new Spawned('npm', ['start'], { cwd: project })
     try {
-      await started.until((output) => output.includes(`my_service 1.0 at tcp://127.0.0.1:${port}\n`))
+      await started.until((output) => /my_service 1\.0 at tcp:\S+\n/.test(output))
       const called = await run(join(project, 'node_modules/.bin/zask'), ['call', ...call], { cwd: project })
       expect([called.stdout, called.stderr]).to.deep.equal(['Hello, World!\n', ''])
     } finally {
@@ -193,6 +202,44 @@ describe('the package', function () {
     }
     const { output } = await started.ended
     expect(output.trim().split('\n').at(-1)).to.match(/"MyService" - "hello" - OK - \d+ms$/)
+  })
+
+  it('runs that service by the very commands of the container of docs/deploy.md, until SIGTERM', async () => {
+    const page = readFileSync(join(repository, 'docs/deploy.md'), 'utf8')
+    const dockerfile = /```dockerfile Dockerfile\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
+    const { project } = await newService()
+    const image = join(scratch, 'image')
+    await mkdir(image)
+    const env: Record<string, string> = {}
+    let started: Spawned | undefined
+    for (const line of dockerfile.trim().split('\n')) {
+      const [instruction, ...words] = line.split(' ')
+      const text = words.join(' ')
+      if (instruction === 'ENV')
+        for (const word of words) env[word.split('=')[0] as string] = word.split('=')[1] ?? ''
+      else if (instruction === 'COPY') {
+        for (const name of words.slice(0, -1)) {
+          await cp(join(project, name), join(image, name), { recursive: true, filter: isNoModule })
+        }
+      } else if (instruction === 'RUN') {
+        const { code, output } = await run('/bin/sh', ['-c', `${text} --prefer-offline`], { cwd: image, env })
+        if (code !== 0) throw new Error(`${line} ended with ${code}:\n${output}`)
+      } else if (instruction === 'CMD') {
+        const [command = '', ...args] = JSON.parse(text) as string[]
+        started = new Spawned(join(image, command), args, { cwd: image, env })
+      } else expect(instruction).to.be.oneOf(['FROM', 'WORKDIR', 'USER', 'EXPOSE'])
+    }
+    try {
+      await started?.until((output) => output.includes('my_service 1.0 at '))
+      const endpoint = started?.output.trim().split(' ').at(-1) ?? ''
+      const called = await zask('call', endpoint, 'hello', 'container')
+      expect([called.stdout, called.stderr]).to.deep.equal(['Hello, container!\n', ''])
+    } finally {
+      started?.signal('SIGTERM')
+    }
+    const ended = await started?.ended
+    expect([ended?.code, ended?.stderr]).to.deep.equal([0, ''])
+    expect(ended?.stdout).to.match(/\nNone - .* - "MyService" - "hello" - OK - \d+ms\n$/)
   })
 
   it('runs a service in plain JavaScript that its own command line can call', async () => {
