@@ -1,10 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { repository } from './processes.ts'
-
-/** Processes share what they have compiled: a child starts in a third of the time. */
-const compiled = join(repository, 'node_modules/.cache/zask-tests')
+import { compiled } from './processes.ts'
 
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>

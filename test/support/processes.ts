@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 
 /** The folder of the repository. */
 export const repository: string = resolve(import.meta.dirname, '../..')
 
 /** What makes `import 'zask'` mean the sources. */
 export const sourceCondition = '--conditions=zask-source'
+
+/** Processes share what they have compiled: one starts in a third of the time. */
+export const compiled: string = join(repository, 'node_modules/.cache/zask-tests')
 
 export interface Ended {
   readonly code: number | null
@@ -36,7 +39,7 @@ export class Spawned {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       ...options,
-      env: { ...env, NO_COLOR: '1', ...options.env },
+      env: { NODE_COMPILE_CACHE: compiled, ...env, NO_COLOR: '1', ...options.env },
     })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text
