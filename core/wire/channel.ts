@@ -11,7 +11,7 @@ export interface ChannelListener {
   onEvent(event: Event): void
   /** The conversation is over for a reason of the peer or the wire. The channel is closed already. */
   onLost(error: ZaskError): void
-  /** The peer has given the call up. Only zask peers say so. */
+  /** The peer has given the call up. Only zask peers say so. Where this is missing, they cannot. */
   onCancel?(): void
 }
 
@@ -223,11 +223,15 @@ export class Channel extends TimerEntry {
   #control(event: Event): void {
     if (event.name === '_zpc_hb') this.#onBeat()
     else if (event.name === '_zpc_more') this.#onCredit(event.args)
-    else if (this.peer.isZask) {
-      const { listener } = this
-      this.close()
-      listener?.onCancel?.()
-    }
+    else if (this.peer.isZask) this.#onPeerCancels()
+  }
+
+  /** Only who made a call can cancel it: from the side that serves it, the word means nothing. */
+  #onPeerCancels(): void {
+    const { listener } = this
+    if (listener?.onCancel === undefined) return
+    this.close()
+    listener.onCancel()
   }
 
   /** Towards a peer not known to be zask we are passive: each beat is answered, and only who beats is judged. */

@@ -437,6 +437,28 @@ describe('a client under attack', () => {
     expect(result).to.deep.equal({ value: 'first' })
   })
 
+  it('takes a cancel by its server for nothing: of a call, and of a stream', async () => {
+    const { router, endpoint } = await world.router()
+    const { client, core } = await world.client(endpoint)
+    const zask = { zask: 1, heartbeat_ms: null }
+    const call = client.$call('method', [])
+    const request = await router.next()
+    await router.reply(request, '_zask_cancel', null, zask)
+    await router.reply(request, 'OK', ['all the same'])
+    expect(await call).to.equal('all the same')
+
+    const streamed = client.$call('stream', [])
+    const opening = await router.next()
+    await router.reply(opening, 'STREAM', 1)
+    await router.reply(opening, '_zask_cancel', null)
+    await router.reply(opening, 'STREAM', 2)
+    await router.reply(opening, 'STREAM_DONE', null)
+    const items: unknown[] = []
+    for await (const item of (await streamed) as AsyncIterable<unknown>) items.push(item)
+    expect(items).to.deep.equal([1, 2])
+    expect(core.stats.now.channels).to.equal(0)
+  })
+
   it('takes an answer without message_id and without v', async () => {
     const result = await outcome((router, request) =>
       router.replyRaw(
