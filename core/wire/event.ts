@@ -46,6 +46,12 @@ export { IdSource } from './id-source.ts'
  */
 const company = 64 * 1024
 
+/**
+ * Events of one frame. The 64 KiB of a zask peer hold half of these; a frame that is full of small requests would have
+ * all other peers wait until the last of them has run.
+ */
+const maxEvents = 4096
+
 /** What an encoder or decoder may keep allocated between events. */
 const keepBytes = 1024 * 1024
 
@@ -101,7 +107,9 @@ export class EventReader {
     // One for the frame: a frame of many small events must not cost many times what one event may.
     let budget = this.#limits.maxNodes + company
     let at = 0
+    let events = 0
     while (at >= 0 && at < end) {
+      if (++events > maxEvents) return 'too many events'
       this.#budget = budget
       const event = this.#event(bytes, at, end)
       // Read before sink runs, which may come back here.

@@ -474,10 +474,15 @@ describe('an event', () => {
     })
 
     it('does not let a frame of small events cost more than a large event and its company', () => {
-      const events = 100_000
-      const { reason, events: seen } = read(Buffer.alloc(4 * events, bytesOf('9380a0c0')))
-      expect(reason).to.equal('too many nodes')
-      expect(seen.length).to.be.within(70_000, 80_000)
+      const { reason, events: seen } = read(Buffer.alloc(4 * 100_000, bytesOf('9380a0c0')))
+      expect(reason).to.equal('too many events')
+      expect(seen.length).to.equal(4096)
+      const [fewer, args] = [900, [[Array.from({ length: 348 }, () => 0)]]]
+      const writer = new EventWriter()
+      for (let event = 0; event < fewer; event++) writer.write({ id: '\x01' }, 'm', args)
+      const large = read(writer.take())
+      expect(large.reason).to.equal('too many nodes')
+      expect(large.events.length).to.be.within(850, fewer - 1)
     })
   })
 
