@@ -18,3 +18,8 @@ export const seed: number = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31
 export function patienceMs(ofDefault: number): number {
   return Math.max(1, cases(100) / defaultCases) * ofDefault
 }
+
+/** The end of a failure's message. */
+export function again(part: string): string {
+  return `again with: npm run test:fuzz -- --only ${part} --seed ${seed} --cases ${cases(100)}`
+}
