@@ -1,6 +1,6 @@
 import type { Call } from './call.ts'
 import { ZaskError } from './errors.ts'
-import type { HookSet } from './hooks.ts'
+import type { EndpointQuery, HookSet, ResolvedEndpoint } from './hooks.ts'
 import { shown } from './secrets.ts'
 import type { Service } from './service.ts'
 
@@ -12,10 +12,19 @@ export interface Location {
   readonly about: { readonly service?: string; readonly version?: string }
 }
 
+/** What plugins refuse with is an answer, and stays as it is; any other error is a fault of the plugin it names. */
+async function ask(hooks: Resolver, query: EndpointQuery): Promise<ResolvedEndpoint | undefined> {
+  try {
+    return await hooks.resolveEndpoint.run(query)
+  } catch (error) {
+    throw error instanceof ZaskError ? error : hooks.named(error)
+  }
+}
+
 /** Where a service is to bind, by its name and version. Errors: `ZASK_ENDPOINT_MISSING`, and those of plugins. */
 export async function endpointsOf(hooks: Resolver, service: Service): Promise<readonly string[]> {
   const { name, version } = service
-  const found = await hooks.resolveEndpoint.run({ service: name, version, role: 'server' })
+  const found = await ask(hooks, { service: name, version, role: 'server' })
   if (found !== undefined && found.endpoints.length > 0) return found.endpoints
   throw new ZaskError(
     'ZASK_ENDPOINT_MISSING',
@@ -43,7 +52,7 @@ export async function locate(
   }
   const [service, ...more] = targets
   if (service === undefined || service === '' || more.length > 0) throw badTarget(target)
-  const found = await hooks.resolveEndpoint.run({ service, version, role: 'client' })
+  const found = await ask(hooks, { service, version, role: 'client' })
   if (found === undefined || found.endpoints.length === 0) {
     throw new ZaskError(
       'ZASK_ENDPOINT_MISSING',
