@@ -134,9 +134,9 @@ export class Load {
   }
 }
 
-/** Descriptors that this process has open. */
-export function descriptors(): number {
-  return readdirSync('/proc/self/fd').length
+/** Descriptors that a process has open, this one by default. */
+export function descriptors({ pid }: { readonly pid?: number | undefined } = process): number {
+  return readdirSync(`/proc/${pid}/fd`).length
 }
 
 /** Milliseconds until the next call is answered, beginning now; calls are made until one is, each with so much time. */

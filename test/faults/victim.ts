@@ -1,4 +1,4 @@
-import { openSync, readdirSync, writeSync } from 'node:fs'
+import { openSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Core, createCore, type StartOptions, type StatsReport } from '../../core/index.ts'
 import { accessLog } from '../../plugins/access-log.ts'
@@ -16,7 +16,6 @@ export interface VictimOptions {
 export interface VictimState {
   readonly stats: StatsReport
   readonly rss: number
-  readonly descriptors: number
   /** Its wall clock. */
   readonly date: number
   /** CPU time used so far, in milliseconds. */
@@ -71,7 +70,6 @@ export class Victim {
     return {
       stats: this.#core.stats,
       rss: process.memoryUsage.rss(),
-      descriptors: readdirSync('/proc/self/fd').length,
       date: Date.now(),
       cpuMs: (user + system) / 1000,
     }
@@ -87,7 +85,7 @@ if (process.argv[1] === import.meta.filename) {
   const core = createCore({
     plugins: [
       ...(rules === undefined ? [] : [faults({ rules })]),
-      ...(path === undefined ? [] : [accessLog()]),
+      ...(path === undefined ? [] : [accessLog({ device: true })]),
     ],
     config: { DEBUG: false, ...(path !== undefined && { ZERORPC_ACCESS_LOG: path }) },
   })
