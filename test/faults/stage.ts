@@ -65,9 +65,14 @@ export class Stage {
     return thing
   }
 
+  /** The ids that were run, in that order. */
+  executed(): string[] {
+    return executed(this.log)
+  }
+
   /** What both logs have against each other. */
   problems(): string[] {
-    return this.history.problems(executed(this.log))
+    return this.history.problems(this.executed())
   }
 }
 

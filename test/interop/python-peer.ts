@@ -157,6 +157,10 @@ class PythonProcess {
     await this.ended
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
   /** Python prints a traceback of a thread that died and goes on: that must not pass unseen. */
   assertNoTraceback(): void {
     if (this.#errors !== '') throw new Error(`the Python peer printed an error: ${this.#errors}`)
@@ -201,6 +205,10 @@ export class PythonServer {
 
   async kill(): Promise<void> {
     await this.#process.kill()
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process.signal(signal)
   }
 }
 
