@@ -46,7 +46,9 @@ describe('F7: SIGTERM under load', function () {
           expect(executed(stage.log)).have.length(history.count(({ ok }) => ok))
           const { ok, ...others } = history.summary
           expect(Object.keys(others)).include('ZASK_SERVER_STOPPING')
-          expect(served.failed).equal(others['ZASK_SERVER_STOPPING'])
+          // The last refusals may find their connection closed before the caller has read them.
+          const { ZASK_SERVER_STOPPING: refused = 0, ZASK_PEER_LOST: unread = 0 } = others
+          expect(served.failed).within(refused, refused + unread)
           slowest = Math.max(slowest, exitMs)
           answered += ok ?? 0
         }

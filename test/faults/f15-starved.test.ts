@@ -6,7 +6,7 @@ import { full } from './scale.ts'
 import { Stage, untilAnswered } from './stage.ts'
 
 /** Starved for longer than what a peer may be silent for; the beats are as long as users have them in the full set. */
-const intervalMs = full ? 5000 : 1000
+const intervalMs = full ? 5000 : 3000
 
 describe('F15: a server that gets little of the processor', function () {
   this.timeout(full ? 120_000 : 60_000)
@@ -16,15 +16,15 @@ describe('F15: a server that gets little of the processor', function () {
 
   it('is taken for slow, and not for dead', async () => {
     const start = { heartbeat: { intervalMs } }
-    const { endpoint } = await stage.victim({ start }, { within: ['nice', '-n', full ? '19' : '10'] })
+    const { endpoint } = await stage.victim({ start }, { within: ['nice', '-n', full ? '19' : '5'] })
     const { core, load } = await stage.caller(endpoint, { heartbeat: { intervalMs } })
     await untilAnswered(load)
     for (let spinner = 0; spinner < availableParallelism() * (full ? 2 : 1); spinner++) {
       stage.child('../faults/spinner.ts', { ms: 60_000 })
     }
-    const open = Array.from({ length: 20 }, () => load.call(3.5 * intervalMs, 120_000))
-    load.each(20, () => 0, 60_000)
-    await sleep(3 * intervalMs)
+    const open = Array.from({ length: 20 }, () => load.call(2.5 * intervalMs, 120_000))
+    load.each(full ? 20 : 100, () => 0, 60_000)
+    await sleep(2.5 * intervalMs)
     await load.settled()
     expect((await Promise.all(open)).filter(({ ok }) => !ok)).deep.equal([])
     expect(Object.keys(stage.history.summary)).deep.equal(['ok'])
@@ -32,7 +32,7 @@ describe('F15: a server that gets little of the processor', function () {
     expect(stage.problems()).deep.equal([])
     measured(
       'P4',
-      `calls lost while a server of nice ${full ? 19 : 10} was starved, beats of ${intervalMs} ms`,
+      `calls lost while a server of nice ${full ? 19 : 5} was starved, beats of ${intervalMs} ms`,
       0,
       `of ${stage.history.size}`,
     )
