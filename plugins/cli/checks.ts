@@ -1,5 +1,4 @@
 import { access, constants, stat } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { type Config, createCore } from '../../core/index.ts'
 import type { Finding } from '../command/check.ts'
@@ -114,62 +113,6 @@ export async function checkFiles(config: Config): Promise<Finding[]> {
       }
     }),
   )
-}
-
-/** Where a database is a host, whether it takes connections; where it is a file, whether its folder is there. */
-export async function checkDatabases(config: Config): Promise<Finding[]> {
-  const binds = config.get('DATABASE_BINDS') ?? config.get('SQLALCHEMY_BINDS')
-  const main = config.get('DATABASE_URI') ?? config.get('SQLALCHEMY_DATABASE_URI')
-  const named: [name: string, uri: unknown][] = [
-    ['the database', main],
-    ...(isRecord(binds) ? Object.entries(binds) : []),
-  ]
-  const found = named.map(async ([name, uri]) =>
-    typeof uri === 'string' ? checkDatabase(name, uri) : undefined,
-  )
-  return (await Promise.all(found)).filter((one) => one !== undefined)
-}
-
-async function checkDatabase(name: string, uri: string): Promise<Finding | undefined> {
-  const file = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1]
-  if (file !== undefined && file !== ':memory:') {
-    const folder = dirname(resolve(file))
-    const there = await access(folder, constants.W_OK).then(
-      () => true,
-      () => false,
-    )
-    if (there) return ok(`${name}: ${folder} can be written`)
-    return problem(
-      `${name}: the folder ${folder} is not there, or cannot be written`,
-      `Run mkdir -p ${folder}.`,
-    )
-  }
-  const url = URL.canParse(uri) ? new URL(uri) : undefined
-  const port = Number(url?.port) || defaultPorts[url?.protocol.split(/[+:]/)[0] ?? '']
-  if (url === undefined || url.hostname === '' || port === undefined) return undefined
-  if (await reaches(url.hostname, port)) return ok(`${name}: ${url.hostname}:${port} takes connections`)
-  const fix = 'Is it running, and are host and port of its URI right?'
-  return problem(`${name}: ${url.hostname}:${port} takes no connection`, fix)
-}
-
-const defaultPorts: Readonly<Record<string, number>> = {
-  postgresql: 5432,
-  postgres: 5432,
-  mysql: 3306,
-  mariadb: 3306,
-}
-
-function reaches(host: string, port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const socket = connect({ host, port, timeout: 3000 })
-    const end = (answer: boolean): void => {
-      socket.destroy()
-      done(answer)
-    }
-    socket.once('connect', () => end(true))
-    socket.once('error', () => end(false))
-    socket.once('timeout', () => end(false))
-  })
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,5 +1,5 @@
 import { BrokenApplication, loadApplication } from './application.ts'
-import { checkEndpoints, checkFiles, checkDatabases, checkMachine } from './checks.ts'
+import { checkEndpoints, checkFiles, checkMachine } from './checks.ts'
 import type { Core } from '../../core/index.ts'
 import { type Check, type CheckList, checksHook, type Finding } from '../command/check.ts'
 import { type Command, type CommandLine, Misuse } from '../command/command.ts'
@@ -56,7 +56,6 @@ async function examine(line: CommandLine): Promise<number> {
     }
     show(checkEndpoints(config, app.services))
     show(await checkFiles(config))
-    show(await checkDatabases(config))
     show(await checkPlugins(app.core))
   } finally {
     await app.core.stop()

@@ -263,7 +263,7 @@ function describeTable(table: DatabaseTable): ReflectedTable {
 }
 
 /** `AggregateError`, which is what a refused `localhost` gives, has an empty message. */
-function reason(error: unknown): string {
+export function reason(error: unknown): string {
   const { message, code, errors } = error as { message?: string; code?: string; errors?: readonly Error[] }
   return message || errors?.[0]?.message || code || 'no reason was given'
 }

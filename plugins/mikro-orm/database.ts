@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import type { EntityManager, EntityName, MikroORM } from '@mikro-orm/core'
 import { type Call, type Outcome, type PluginCore, ZaskError } from '../../core/index.ts'
-import { type CommandList, commandsHook } from '../command.ts'
+import { type CheckList, checksHook, type CommandList, commandsHook } from '../command.ts'
 import { Bind, type BindHost, type Ping, type ReflectedTable } from './bind.ts'
 import { bindKeyOf } from './bind-key.ts'
 import {
@@ -12,6 +12,7 @@ import {
   type SessionManager,
 } from './call-database.ts'
 import { callerError } from './caller-error.ts'
+import { checkBinds } from './database-checks.ts'
 import type { BindChoice, Database, DatabaseShape, MikroOrmOptions } from './mikro-orm.ts'
 import { Query } from './query.ts'
 import { refuseForeignRelations } from './relations.ts'
@@ -77,6 +78,9 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
       const { dbCommand } = await import('./db-command.ts')
       list.add('db', dbCommand(this))
     })
+    core.hooks
+      .custom<CheckList>(checksHook)
+      .tap(this.name, (list) => list.add(async () => checkBinds((await this.#open()).values())))
   }
 
   // sessions

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { Config, createCore } from '../../../core/index.ts'
-import { checkDatabases, checkEndpoints, checkFiles, checkMachine } from '../../../plugins/cli/checks.ts'
+import { checkEndpoints, checkFiles, checkMachine } from '../../../plugins/cli/checks.ts'
 import { checkPlugins } from '../../../plugins/cli/doctor.ts'
 import { type CheckList, checksHook } from '../../../plugins/command.ts'
 import { repository, run, sourceCondition } from '../../support/processes.ts'
@@ -56,18 +56,9 @@ describe('zask doctor', () => {
     expect(checkEndpoints(new Config(), [new Users()]).at(-1)).to.include({ state: 'warning' })
   })
 
-  it('finds a log file that cannot be written, and databases that cannot be reached', async () => {
+  it('finds a log file that cannot be written', async () => {
     const [log] = await checkFiles(configOf({ ERROR_LOG: '/nowhere/at/all.log' }))
     expect(log).to.include({ state: 'problem', says: 'ERROR_LOG: /nowhere/at/all.log cannot be written' })
-    const DATABASE_BINDS = {
-      file: 'sqlite:////nowhere/at/all.db',
-      host: 'postgresql://me:hidden@127.0.0.1:1/x',
-    }
-    const databases = await checkDatabases(configOf({ DATABASE_URI: 'sqlite://', DATABASE_BINDS }))
-    expect(databases.map(({ state, says }) => [state, says])).to.deep.equal([
-      ['problem', 'file: the folder /nowhere/at is not there, or cannot be written'],
-      ['problem', 'host: 127.0.0.1:1 takes no connection'],
-    ])
   })
 
   it('runs the checks of plugins, and takes one that fails for a problem of its plugin', async () => {
