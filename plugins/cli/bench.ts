@@ -5,12 +5,14 @@ import { argumentOptions, argumentsOf } from './arguments.ts'
 import { isStream } from './call.ts'
 import { type Command, type CommandLine, numberOption } from '../command/command.ts'
 import { remoteOptions, withClient } from './remote.ts'
+import { type Bar, TimeSpread } from './time-spread.ts'
+import { table } from '../command/table.ts'
 import { dim, escapeControls, exitCodes, json, type Terminal } from '../command/terminal.ts'
 
 /** `zask bench`: how many calls a service answers, and how fast. */
 export const benchCommand: Command = {
   usage: '<service|endpoint> <method> [arguments...]',
-  says: 'call a method again and again, print rate and times',
+  says: 'call a method again and again, print rate, times and their histogram',
   more: `Ends with 1 where a call failed. A stream counts as one call, and is read to its end. Times are those of this client,
 on this machine: with --rate they begin when a call was due, so that a service that falls behind cannot hide it.`,
   options: {
@@ -40,6 +42,7 @@ interface Load {
 interface Tally {
   readonly begin: number
   readonly times: RecordableHistogram
+  readonly spread: TimeSpread
   readonly errors: Map<string, number>
 }
 
@@ -58,7 +61,12 @@ async function benchMethod(line: CommandLine): Promise<number> {
       const answer = await client.$call(method, args)
       if (isStream(answer)) for await (const _ of answer);
     }
-    const tally: Tally = { begin: performance.now(), times: createHistogram(), errors: new Map() }
+    const tally: Tally = {
+      begin: performance.now(),
+      times: createHistogram(),
+      spread: new TimeSpread(),
+      errors: new Map(),
+    }
     const stopLine = terminal.live ? drawLine(tally, load, terminal) : () => {}
     try {
       await run(call, load, tally, terminal.signal)
@@ -67,7 +75,7 @@ async function benchMethod(line: CommandLine): Promise<number> {
     }
     return reportOf(tally)
   })
-  terminal.write(asJson ? `${json(report)}\n` : readableReport(report, terminal))
+  terminal.write(asJson ? `${json(report)}\n` : await readableReport(report, terminal))
   if (terminal.signal.aborted) return exitCodes.interrupted
   return Object.keys(report.errors).length === 0 ? exitCodes.done : exitCodes.failed
 }
@@ -94,7 +102,9 @@ async function run(call: () => Promise<void>, load: Load, tally: Tally, signal: 
       if (signal.aborted) return
       try {
         await call()
-        tally.times.record(Math.max(1, Math.round((performance.now() - due) * 1000)))
+        const microseconds = Math.max(1, Math.round((performance.now() - due) * 1000))
+        tally.times.record(microseconds)
+        tally.spread.record(microseconds)
       } catch (error) {
         if (signal.aborted) return
         const name = error instanceof RemoteError ? error.remoteName : nameOf(error)
@@ -139,6 +149,8 @@ interface Report {
   /** Of the calls that were answered; empty where none was. */
   readonly milliseconds: Readonly<Record<string, number>>
   readonly errors: Readonly<Record<string, number>>
+  /** How many calls took so long at most, and longer than the bar before. */
+  readonly histogram: readonly Bar[]
 }
 
 const quantiles: readonly [name: string, percentile: number][] = [
@@ -149,7 +161,7 @@ const quantiles: readonly [name: string, percentile: number][] = [
   ['max', 100],
 ]
 
-function reportOf({ begin, times, errors }: Tally): Report {
+function reportOf({ begin, times, spread, errors }: Tally): Report {
   const seconds = (performance.now() - begin) / 1000
   const read = quantiles.map(([name, percentile]) => [name, times.percentile(percentile) / 1000])
   return {
@@ -158,18 +170,26 @@ function reportOf({ begin, times, errors }: Tally): Report {
     callsPerSecond: times.count / seconds,
     milliseconds: times.count === 0 ? {} : Object.fromEntries(read),
     errors: Object.fromEntries([...errors].toSorted(([, a], [, b]) => b - a)),
+    histogram: spread.bars,
   }
 }
 
-function readableReport(
-  { calls, seconds, callsPerSecond, milliseconds, errors }: Report,
-  to: Terminal,
-): string {
-  const rate = `${thousands(callsPerSecond)} calls/s`
-  const lines = [`${rate} ${dim(`(${calls} answered in ${seconds.toFixed(1)} s)`, to)}`]
-  for (const [name, ms] of Object.entries(milliseconds)) lines.push(`  ${name.padEnd(6)} ${time(ms * 1000)}`)
-  for (const [name, count] of Object.entries(errors)) lines.push(`${count} failed: ${escapeControls(name)}`)
-  return `${lines.join('\n')}\n`
+async function readableReport(report: Report, to: Terminal): Promise<string> {
+  const { calls, seconds, callsPerSecond, milliseconds, errors, histogram } = report
+  const lines = [
+    `${thousands(callsPerSecond)} calls/s ${dim(`(${calls} answered in ${seconds.toFixed(1)} s)`, to)}\n`,
+  ]
+  const times = Object.entries(milliseconds).map(([name, ms]) => [name, time(ms * 1000)])
+  lines.push(await table(times, { indent: '  ', right: [1] }))
+  const most = Math.max(...histogram.map((bar) => bar.calls))
+  const bars = histogram.map(({ upToMs, calls: count }) => [
+    `up to ${upToMs} ms`,
+    thousands(count),
+    '#'.repeat(Math.ceil((count / most) * 40)),
+  ])
+  if (bars.length > 0) lines.push('\n', await table(bars, { indent: '  ', right: [0, 1] }))
+  for (const [name, count] of Object.entries(errors)) lines.push(`${count} failed: ${escapeControls(name)}\n`)
+  return lines.join('')
 }
 
 function time(microseconds: number): string {

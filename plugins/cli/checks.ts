@@ -1,6 +1,6 @@
 import { access, constants, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { type Config, createCore } from '../../core/index.ts'
+import { type Config, type Core, createCore, RemoteError } from '../../core/index.ts'
 import type { Finding } from '../command/check.ts'
 
 const ok = (says: string): Finding => ({ state: 'ok', says })
@@ -39,16 +39,20 @@ async function checkNative(): Promise<Finding> {
   }
 }
 
+/** One endpoint of one version of one service. */
+interface Place {
+  readonly key: string
+  readonly version: string
+  readonly endpoint: string
+}
+
 /** Each `ZERORPC_<SERVICE>`: its default version, its keys, its endpoints, and what the exported services need. */
 export function checkEndpoints(config: Config, services: readonly object[]): Finding[] {
   const found: Finding[] = []
   const owners = new Map<string, string>()
-  const owned = new Set(config.explain().flatMap(({ key, owner }) => (owner === undefined ? [] : [key])))
-  for (const key of config.keys().filter((one) => one.startsWith('ZERORPC_') && !owned.has(one))) {
-    const places = config.get(key)
-    if (!isRecord(places)) continue
+  for (const [key, places] of servicesOf(config)) {
     const before = found.length
-    const versions = Object.keys(places).filter((name) => /^v?\d/.test(name))
+    const versions = versionsOf(places)
     const { default: standard, client_keys: taken, access_key: sent } = places
     if (typeof standard === 'string' && !versions.includes(standard)) {
       found.push(
@@ -61,18 +65,76 @@ export function checkEndpoints(config: Config, services: readonly object[]): Fin
       const fix = `Callers that use this config are refused: set access_key in ${key} to one of client_keys.`
       found.push(warning(`${key}: ${what}`, fix))
     }
-    for (const version of versions) {
-      for (const endpoint of [places[version]].flat().map(String)) {
-        const other = owners.get(endpoint)
-        const here = `${key} ${version}`
-        if (other === undefined) owners.set(endpoint, here)
-        else
-          found.push(problem(`${other} and ${here} share ${endpoint}`, 'Give each an endpoint of its own.'))
-      }
+    for (const { version, endpoint } of placesOf(config).filter((place) => place.key === key)) {
+      const other = owners.get(endpoint)
+      const here = `${key} ${version}`
+      if (other === undefined) owners.set(endpoint, here)
+      else found.push(problem(`${other} and ${here} share ${endpoint}`, 'Give each an endpoint of its own.'))
     }
     if (found.length === before) found.push(ok(`${key}: versions ${versions.join(', ') || 'none'}`))
   }
   return [...found, ...services.flatMap((service) => checkService(config, service) ?? [])]
+}
+
+/** The services of the config, by key: what a plugin has a default for is the plugin's, and no service. */
+function servicesOf(config: Config): [key: string, places: Readonly<Record<string, unknown>>][] {
+  const owned = new Set(config.explain().flatMap(({ key, owner }) => (owner === undefined ? [] : [key])))
+  return config.keys().flatMap((key) => {
+    const places = key.startsWith('ZERORPC_') && !owned.has(key) ? config.get(key) : undefined
+    return isRecord(places) ? [[key, places]] : []
+  })
+}
+
+function versionsOf(places: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(places).filter((name) => /^v?\d/.test(name))
+}
+
+function placesOf(config: Config): Place[] {
+  return servicesOf(config).flatMap(([key, places]) =>
+    versionsOf(places).flatMap((version) =>
+      [places[version]].flat().map((endpoint) => ({ key, version, endpoint: String(endpoint) })),
+    ),
+  )
+}
+
+/**
+ * Asks the services that run now whether they send heartbeats. Callers by zerorpc expect them as soon as they send some
+ * themselves, and give up calls that take longer than two of theirs; who calls a server without knows nothing of it.
+ */
+export async function checkHeartbeats(config: Config, withinMs = 1_000): Promise<Finding[]> {
+  const core = createCore({ config: { DEBUG: false } })
+  try {
+    const found = await Promise.all(placesOf(config).map((place) => checkHeartbeat(core, place, withinMs)))
+    return found.flatMap((one) => one ?? [])
+  } finally {
+    await core.stop()
+  }
+}
+
+async function checkHeartbeat(
+  core: Core,
+  { key, version, endpoint }: Place,
+  timeoutMs: number,
+): Promise<Finding | undefined> {
+  try {
+    await using client = await core.client(
+      endpoint.replace(/^tcp:\/\/(\*|0\.0\.0\.0):/, 'tcp://127.0.0.1:'),
+      { timeoutMs },
+    )
+    // Who refuses to answer is there as well, and says how often it beats.
+    await client.$call('_zerorpc_ping').catch((error: unknown) => {
+      if (!(error instanceof RemoteError)) throw error
+    })
+    const where = `${key} ${version}: ${endpoint} answers`
+    if (client.$endpoints[0]?.heartbeatMs !== null) return ok(where)
+    return warning(
+      `${where}, and sends no heartbeats: callers by zerorpc expect them, and give up what takes longer than 10 s`,
+      'Leave `heartbeat` out where it is started, or switch heartbeats off at all of its callers.',
+    )
+  } catch {
+    // Nobody is there now, which is no fault of the config.
+    return undefined
+  }
 }
 
 /** A service finds its endpoint by name and version, where `--bind` does not say it. */

@@ -1,5 +1,5 @@
 import { BrokenApplication, loadApplication } from './application.ts'
-import { checkEndpoints, checkFiles, checkMachine } from './checks.ts'
+import { checkEndpoints, checkFiles, checkHeartbeats, checkMachine } from './checks.ts'
 import type { Core } from '../../core/index.ts'
 import { type Check, type CheckList, checksHook, type Finding } from '../command/check.ts'
 import { type Command, type CommandLine, Misuse } from '../command/command.ts'
@@ -10,7 +10,8 @@ import { dim, escapeControls, exitCodes, json } from '../command/terminal.ts'
 export const doctorCommand: Command = {
   usage: '[app.ts]',
   says: 'look for what keeps an application from running, and say how to mend it',
-  more: 'Starts no service and opens no database: it looks at Node, the config, its endpoints, files and hosts. Ends with 1\nwhere it found a problem.',
+  more: `Starts no service. It looks at Node, the config, its endpoints and files, asks services and databases whether they are
+there, and runs the checks of the plugins. Ends with 1 where it found a problem.`,
   options: {},
   least: 0,
   most: 1,
@@ -55,6 +56,7 @@ async function examine(line: CommandLine): Promise<number> {
       return worst
     }
     show(checkEndpoints(config, app.services))
+    show(await checkHeartbeats(config))
     show(await checkFiles(config))
     show(await checkPlugins(app.core))
   } finally {

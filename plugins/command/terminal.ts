@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { inspect, styleText } from 'node:util'
 
 /** Where the command line writes, and what ends it. */
 export interface Terminal {
@@ -58,5 +58,5 @@ export function escapeControls(text: string): string {
 }
 
 export function dim(text: string, { colours }: Terminal): string {
-  return colours ? `\u001b[2m${text}\u001b[22m` : text
+  return colours ? styleText('dim', text, { validateStream: false }) : text
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { Config, createCore } from '../../../core/index.ts'
-import { checkEndpoints, checkFiles, checkMachine } from '../../../plugins/cli/checks.ts'
+import { checkEndpoints, checkFiles, checkHeartbeats, checkMachine } from '../../../plugins/cli/checks.ts'
 import { checkPlugins } from '../../../plugins/cli/doctor.ts'
 import { type CheckList, checksHook } from '../../../plugins/command.ts'
 import { repository, run, sourceCondition } from '../../support/processes.ts'
@@ -59,6 +59,27 @@ describe('zask doctor', () => {
   it('finds a log file that cannot be written', async () => {
     const [log] = await checkFiles(configOf({ ERROR_LOG: '/nowhere/at/all.log' }))
     expect(log).to.include({ state: 'problem', says: 'ERROR_LOG: /nowhere/at/all.log cannot be written' })
+  })
+
+  it('finds a service that runs without heartbeats, which callers by zerorpc expect', async () => {
+    await using core = createCore({ config: { DEBUG: false } })
+    const started: (string | undefined)[] = []
+    for (const heartbeat of [null, { intervalMs: 5000 }]) {
+      const options = { bind: 'tcp://127.0.0.1:*', heartbeat, signals: false } as const
+      started.push((await core.start({ one: () => 1 }, options)).endpoints[0])
+    }
+    const [without, beating] = started as [string, string]
+    const config = configOf({
+      ZERORPC_A: {
+        '1.0': without,
+        '2.0': [beating.replace('127.0.0.1', '*'), 'ipc:///tmp/nobody-is-here.sock'],
+      },
+    })
+    const found = await checkHeartbeats(config, 500)
+    expect(found.map(({ state, says }) => [state, says.split(':')[3]])).to.deep.equal([
+      ['warning', `${without.split(':')[2]} answers, and sends no heartbeats`],
+      ['ok', `${beating.split(':')[2]} answers`],
+    ])
   })
 
   it('runs the checks of plugins, and takes one that fails for a problem of its plugin', async () => {

@@ -28,6 +28,27 @@ describe('the program that npx zask runs', () => {
     }
   })
 
+  it('says what to do where ZeroMQ does not load', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'zask-native-'))
+    try {
+      const fake = join(folder, 'fake.cjs')
+      const resolve =
+        "resolve(name, context, next) { if (name === 'zeromq') throw new Error('no zeromq for it'); return next(name, context) }"
+      await writeFile(fake, `require('node:module').registerHooks({ ${resolve} })\n`)
+      const { code, stderr } = await run(process.execPath, [
+        '--require',
+        fake,
+        sourceCondition,
+        script,
+        'doctor',
+      ])
+      expect(stderr).to.match(/Error: no zeromq for it[\s\S]*Run npm rebuild zeromq,\n.*\n$/)
+      expect(code).to.equal(1)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
   it('parses in Nodes that are long gone, and wants the one that package.json does', async () => {
     const text = await readFile(script, 'utf8')
     // Everything but import() is of ES5.
