@@ -1,4 +1,4 @@
-import { BrokenApplication, loadApplication } from './application.ts'
+import { BrokenApplication, findApplication, loadApplication } from './application.ts'
 import { checkEndpoints, checkFiles, checkHeartbeats, checkMachine } from './checks.ts'
 import type { Core } from '../../core/index.ts'
 import { type Check, type CheckList, checksHook, type Finding } from '../command/check.ts'
@@ -20,7 +20,7 @@ there, and runs the checks of the plugins. Ends with 1 where it found a problem.
 
 async function examine(line: CommandLine): Promise<number> {
   const { words, asJson, terminal } = line
-  const [path] = words
+  const path = words[0] ?? (await findApplication(undefined))
   let worst: number = exitCodes.done
   const show = (findings: readonly Finding[]): void => {
     for (const { state, says, fix } of findings) {

@@ -8,16 +8,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 const interrupted = new AbortController()
-process.once('SIGINT', () => interrupted.abort())
+process.once('SIGINT', () => {
+  // A terminal has written ^C somewhere into a line: what comes next begins a new one.
+  if (process.stderr.isTTY) process.stderr.write('\n')
+  interrupted.abort()
+})
 
-const { stdin, stdout, stderr, env } = process
-const colours = stdout.isTTY && !env['NO_COLOR']
+const { stdin, stdout, stderr } = process
 const code = await runCli(process.argv.slice(2), {
   write: (words) => void stdout.write(words),
   complain: (words) => void stderr.write(words),
   read: async () => (await text(stdin)).replace(/\r?\n$/, ''),
   live: stderr.isTTY,
-  colours,
+  // As Node decides it: NO_COLOR, FORCE_COLOR, TERM.
+  colours: stdout.isTTY && stdout.hasColors(),
   signal: interrupted.signal,
 })
 // A core that was stopped by a signal may have left its own code.

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { repository } from './processes.ts'
+import { compiled, repository } from './processes.ts'
 import { Screen } from './screen.ts'
 
 export interface PseudoTerminalOptions {
@@ -78,7 +78,14 @@ export class PseudoTerminal {
     this.#child = spawn('script', ['-qfc', `exec sh '${join(this.#folder, 'run.sh')}'`, '/dev/null'], {
       cwd,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...env, SHELL: '/bin/sh', TERM: 'xterm-256color', LC_ALL: 'C.UTF-8', ...options.env },
+      env: {
+        NODE_COMPILE_CACHE: compiled,
+        ...env,
+        SHELL: '/bin/sh',
+        TERM: 'xterm-256color',
+        LC_ALL: 'C.UTF-8',
+        ...options.env,
+      },
     })
     // Who writes to a program that has just ended writes to nobody.
     this.#child.stdin?.on('error', () => undefined)
