@@ -4,9 +4,6 @@ import { join, resolve } from 'node:path'
 /** The folder of the repository. */
 export const repository: string = resolve(import.meta.dirname, '../..')
 
-/** Processes share what they have compiled: a child starts in a third of the time. */
-export const compiled: string = join(repository, 'node_modules/.cache/zask-tests')
-
 /** What makes `import 'zask'` mean the sources. */
 export const sourceCondition = '--conditions=zask-source'
 
