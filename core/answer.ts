@@ -1,4 +1,5 @@
 import { describeThrown, RemoteError, ZaskError } from './errors.ts'
+import type { Channel } from './wire/channel.ts'
 import type { Event } from './wire/event.ts'
 
 /** Longest name, message and traceback taken from, or sent to, a peer, in characters. */
@@ -22,22 +23,89 @@ export const deadlineKey = 'deadline_ms'
 export const refusedKey = 'refused'
 
 /**
- * Turns anything thrown into an ERR. The message is always sent, the traceback only where `withTraceback` is set.
+ * Turns anything thrown into an ERR, whatever it is. The message is sent, but for that of config errors: where a
+ * value is from, and what it looks like, is nothing for callers. The traceback only where `withTraceback` is set.
  *
  * @param shown What is sent in its place; the traceback stays that of what was thrown.
  */
 export function toWireError(thrown: unknown, withTraceback: boolean, shown: unknown = thrown): WireError {
   const { name, message } = describeThrown(shown)
+  if (isConfigError(shown)) {
+    const said = 'The service cannot answer: a value in its config is wrong, and its log says which.'
+    return { args: [name, said, ''], headers: { code: 'ZASK_CONFIG_VALUE_INVALID' } }
+  }
   const args: WireError['args'] = [
     className(shown, name).slice(0, maxNameLength),
     message.slice(0, maxMessageLength),
-    withTraceback ? describeThrown(thrown).stack.slice(0, maxTracebackLength) : '',
+    withTraceback && !isConfigError(thrown) ? describeThrown(thrown).stack.slice(0, maxTracebackLength) : '',
   ]
-  if (!(shown instanceof ZaskError)) return { args, headers: undefined }
-  const headers: Record<string, unknown> = { code: shown.code }
-  if (shown.retryable) headers['retryable'] = true
-  if (shown.details !== undefined) headers['details'] = shown.details
-  return { args, headers }
+  return { args, headers: furtherHeaders(shown) }
+}
+
+/** The config was found to be wrong while a call ran. What came from another service is that one's error. */
+export function isConfigError(thrown: unknown): boolean {
+  return (
+    thrown instanceof ZaskError &&
+    thrown.code === 'ZASK_CONFIG_VALUE_INVALID' &&
+    !(thrown instanceof RemoteError)
+  )
+}
+
+function furtherHeaders(thrown: unknown): Record<string, unknown> | undefined {
+  if (!(thrown instanceof ZaskError)) return undefined
+  try {
+    const headers: Record<string, unknown> = { code: thrown.code }
+    if (thrown.retryable) headers['retryable'] = true
+    if (thrown.details !== undefined) headers['details'] = thrown.details
+    return headers
+  } catch {
+    // A class of its own may have accessors that throw.
+    return undefined
+  }
+}
+
+/**
+ * Ends a conversation with an error. What was thrown may hold what cannot be encoded, or be longer than an event may
+ * be: then as much of it is sent as can be. Without credit nothing may be sent that a plain peer would count.
+ */
+export function sendError(
+  channel: Channel,
+  error: WireError,
+  extra: Readonly<Record<string, unknown>> | undefined,
+  isOldCaller: boolean,
+): void {
+  if (channel.closed) return
+  const { args, headers } = error
+  const [name, message, traceback] = args
+  // A zerorpc 1 caller reads an ERR of one element.
+  const body = (said: string, trace: string): string[] =>
+    isOldCaller ? [`${name}: ${said}`] : [name, said, trace]
+  const { details: _, ...bare } = headers ?? {}
+  const emit = channel.credit > 0 ? emitError : cancelWith
+  const attempts = [
+    () => emit(channel, body(message, traceback), { ...headers, ...extra }),
+    () => emit(channel, body(message, traceback), { ...bare, ...extra }),
+    () => emit(channel, body(message.slice(0, 100), ''), { ...bare, ...extra }),
+  ]
+  attempts.some(succeeds)
+  channel.close()
+}
+
+function emitError(channel: Channel, body: string[], headers: Record<string, unknown>): void {
+  channel.emit('ERR', body, headers)
+}
+
+function cancelWith(channel: Channel, body: string[], headers: Record<string, unknown>): void {
+  channel.cancel(body, headers)
+}
+
+function succeeds(attempt: () => void): boolean {
+  try {
+    attempt()
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Turns a received ERR into an error; whatever the peer put into it. */

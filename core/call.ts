@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Held, TapPlace } from './hooks.ts'
 import type { Logger } from './logger.ts'
 import { TimerEntry } from './wire/timer-wheel.ts'
 
@@ -61,7 +62,7 @@ export interface CallOrigin {
  * The live object behind `Call`, on both sides. Signal, logger and id are made when they are first asked for: most
  * calls end without anybody having looked.
  */
-export abstract class LiveCall extends TimerEntry implements Call {
+export abstract class LiveCall extends TimerEntry implements Call, Held {
   abstract readonly side: 'server' | 'client'
   readonly service: string | undefined
   readonly version: string | undefined
@@ -70,6 +71,8 @@ export abstract class LiveCall extends TimerEntry implements Call {
   readonly headers: Record<string, unknown>
   readonly startedAt: number = Date.now()
   deadline: number | undefined = undefined
+  /** @internal The tap this call waits for, or has waited for last: for the error that names it. */
+  heldBy: TapPlace | undefined = undefined
   abstract readonly peer: string | undefined
   abstract readonly parent: Call | undefined
 

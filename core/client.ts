@@ -2,6 +2,7 @@ import { pickTarget, Target } from './balancer.ts'
 import { LiveCall } from './call.ts'
 import { ZaskError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
+import { type Limits, limitsWith } from './limits.ts'
 import { MadeCall, type MadeCallOwner } from './made-call.ts'
 import { checkCallOptions, type EndOptions, milliseconds, wireOptions } from './options.ts'
 import type { CallOptions, Client, ClientEndpoint } from './remote.ts'
@@ -19,10 +20,10 @@ export interface ClientOptions extends EndOptions {
   headers?: Readonly<Record<string, unknown>>
   /** Binds the endpoint in place of connecting: for servers that connect out to their client. Default: false. */
   bind?: boolean
+  /** Calls that may wait for an endpoint to come up; beyond it they fail as Unreachable. Default: 10,000. */
+  maxWaiting?: number
 }
 
-/** Calls that wait for an endpoint to come up; more than these are refused at once. */
-const maxWaiting = 10_000
 /** Nobody waits for answers any more, but servers must hear that their calls were cancelled. */
 const lingerMs = 100
 /** How often an endpoint that has stopped beating is asked whether it is back. */
@@ -38,11 +39,19 @@ export class ClientEnd implements MadeCallOwner {
   readonly #targets: Target[]
   readonly #waiting = new Set<MadeCall>()
   readonly #held = new Set<MadeCall>()
+  readonly #maxWaiting: number
   readonly #onClosed: () => void
   #probe: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
-  constructor(kernel: Kernel, endpoints: readonly string[], options: ClientOptions, onClosed: () => void) {
+  /** @param limits Those of config; those of the options are laid over them. */
+  constructor(
+    kernel: Kernel,
+    endpoints: readonly string[],
+    options: ClientOptions,
+    limits: Limits,
+    onClosed: () => void,
+  ) {
     this.kernel = kernel
     this.service = options.service
     this.version = options.version
@@ -56,7 +65,9 @@ export class ClientEnd implements MadeCallOwner {
       ...options.headers,
     }
     this.#onClosed = onClosed
-    const wire = wireOptions(options, lingerMs)
+    const own = limitsWith(options, limits)
+    this.#maxWaiting = own.maxWaiting
+    const wire = wireOptions(options, lingerMs, own)
     const { wheel, counters } = kernel
     this.#targets = [...new Set(endpoints)].map((endpoint) => {
       const listener = { onChange: () => this.#onChange(target) }
@@ -118,12 +129,13 @@ export class ClientEnd implements MadeCallOwner {
     }
     const target = pickTarget(this.#targets, except)
     if (target !== undefined) call.send(target)
-    else if (this.#waiting.size < maxWaiting) this.#waiting.add(call)
+    else if (this.#waiting.size < this.#maxWaiting) this.#waiting.add(call)
     else {
+      this.kernel.stats.met.maxWaiting++
       call.fail(
         new ZaskError(
           'ZASK_PEER_UNREACHABLE',
-          `No connection to ${this.targetName}, and ${maxWaiting} calls wait for one already.`,
+          `No connection to ${this.targetName}, and ${this.#maxWaiting} calls wait for one already.`,
           { sent: false, retryable: true },
         ),
       )

@@ -4,12 +4,14 @@ import { isUppercase, readConfigFile, uppercaseEntries } from './config-files.ts
 import type { ConfigKind, ConfigRule, Layer } from './config-values.ts'
 import { expectation, frozen, overlaid, parsedText } from './config-values.ts'
 import { ZaskError } from './errors.ts'
+import type { LimitConfig } from './limits.ts'
+import { nearMiss } from './near-miss.ts'
 import { masked, shown } from './secrets.ts'
 
 export type { ConfigKind, ConfigRule } from './config-values.ts'
 
-/** The keys core owns. */
-export interface CoreConfig {
+/** The keys core owns. docs/limits.md has those of the limits. */
+export interface CoreConfig extends LimitConfig {
   /** Everything is logged, readable, to stdout, and errors carry their traceback to the caller. Default: true. */
   DEBUG: boolean
 }
@@ -146,6 +148,17 @@ export class Config {
 
   has(key: string): boolean {
     return this.#entries.get(key)?.value !== undefined
+  }
+
+  /** Whether somebody has brought a default for the key, or has said how its values must look. */
+  isKnown(key: string): boolean {
+    return this.#defaults.has(key) || this.#checks.some(({ pattern }) => isOf(pattern, key))
+  }
+
+  /** The keys that `isKnown` knows by their whole names. */
+  knownKeys(): string[] {
+    const checked = this.#checks.map(({ pattern }) => pattern).filter((pattern) => !pattern.endsWith('*'))
+    return [...new Set([...this.#defaults.keys(), ...checked])]
   }
 
   /** All keys that have a value, sorted. */
@@ -295,7 +308,7 @@ export class Config {
   #problem(key: string, { value, origin }: Entry): string | undefined {
     if (value === undefined) return undefined
     for (const { pattern, oneOf } of this.#checks) {
-      if (pattern.endsWith('*') ? !key.startsWith(pattern.slice(0, -1)) : key !== pattern) continue
+      if (!isOf(pattern, key)) continue
       const expected = expectation(value, key, oneOf)
       if (expected === undefined) continue
       return `Config key ${key} must be ${expected}, but is ${shown(value, key)} (from ${origin}).`
@@ -330,6 +343,23 @@ export type ConfigValues<T> = {
  */
 export function defineConfig<T extends ConfigValues<T>>(values: T): T {
   return values
+}
+
+function isOf(pattern: string, key: string): boolean {
+  return pattern.endsWith('*') ? key.startsWith(pattern.slice(0, -1)) : key === pattern
+}
+
+/** Values known in the code have keys known in the code: one that nobody would read is refused. `ZASK_OPTION_INVALID` */
+export function checkConfigKeys(config: Config, values: object): void {
+  for (const key of Object.keys(values)) {
+    if (!isUppercase(key)) throw notUppercase('ZASK_OPTION_INVALID', key, 'createCore')
+    if (config.isKnown(key)) continue
+    const meant = nearMiss(key, config.knownKeys())
+    const advice =
+      meant === undefined ? 'List the plugin that owns it, or leave it out.' : `Did you mean ${meant}?`
+    const message = `createCore was given the config key ${key}, which nobody owns. ${advice}`
+    throw new ZaskError('ZASK_OPTION_INVALID', message, { details: { key } })
+  }
 }
 
 function refuseAssignment(key: string): never {

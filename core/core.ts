@@ -3,13 +3,15 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import { type Call, createCallStorage } from './call.ts'
 import { ClientEnd, type ClientOptions, createClient } from './client.ts'
-import { Config } from './config.ts'
+import { checkConfigKeys, Config } from './config.ts'
 import { describeThrown, ZaskError } from './errors.ts'
-import { type Hooks, HookSet } from './hooks.ts'
+import { type HookName, type Hooks, HookSet } from './hooks.ts'
+import { withinTime } from './hook-timeout.ts'
 import type { Kernel } from './kernel.ts'
 import { endpointsOf, list, locate, type Places, refuseTwins } from './location.ts'
-import { createLogger, type Logger } from './logger.ts'
-import { checkKinds, checkOptions, milliseconds } from './options.ts'
+import { checkLimits, declareLimits, defaultLimits, type Limits, limitsOf, limitsWith } from './limits.ts'
+import { checkLogger, createLogger, type Logger } from './logger.ts'
+import { checkKinds, checkOptions } from './options.ts'
 import {
   type CallOf,
   checkPlugins,
@@ -20,34 +22,21 @@ import {
 } from './plugin.ts'
 import { ProcessGauge } from './process-gauge.ts'
 import type { AnyService, Client } from './remote.ts'
-import { Server, type ServerOptions } from './server.ts'
-import { Service, type ServiceOptions } from './service.ts'
+import { Server } from './server.ts'
+import { Service } from './service.ts'
 import { ShutdownSignals } from './signals.ts'
+import {
+  clientOptionNames,
+  type CoreLimits,
+  coreOptionNames,
+  serviceOptions,
+  type Started,
+  type StartOptions,
+  startOptionNames,
+} from './start-options.ts'
 import { CoreStats, type StatsReport } from './stats.ts'
 import { type SeenEvent, WireCounters } from './wire/counters.ts'
 import { TimerWheel } from './wire/timer-wheel.ts'
-
-export interface StartOptions extends ServerOptions, ServiceOptions {
-  /** Where to bind: `tcp://127.0.0.1:4242`, `ipc://…`, `inproc://…`; port `*` or 0 takes a free one. */
-  bind?: string | readonly string[]
-  /** Endpoints of bound clients to connect out to. */
-  connect?: string | readonly string[]
-  /** Whether SIGTERM and SIGINT stop the core and end the process. Default: true. */
-  signals?: boolean
-  /** Milliseconds that running calls are given when the core stops. Default: 25,000. */
-  shutdownTimeoutMs?: number
-}
-
-/** What `start` has brought up. */
-export interface Started {
-  /** The real endpoints of all services: free ports and wildcards resolved. */
-  readonly endpoints: readonly string[]
-  readonly services: readonly {
-    readonly service: string
-    readonly version: string | undefined
-    readonly endpoints: readonly string[]
-  }[]
-}
 
 /** One application, or one caller: its plugins, config, servers and clients. Two cores share nothing. */
 export interface Core<P extends readonly Plugin[] = readonly []> extends AsyncDisposable {
@@ -82,15 +71,6 @@ export interface Core<P extends readonly Plugin[] = readonly []> extends AsyncDi
   stop(): Promise<number>
 }
 
-/** What a core can be told besides its plugins and config. */
-export interface CoreLimits {
-  /**
-   * Milliseconds that the taps of one run of a hook may take together: then start or stop fails, naming the plugin
-   * that hangs, and a call goes on without its observers. Default: 10,000. Gates of a call have the call's deadline.
-   */
-  hookTimeoutMs?: number
-}
-
 /**
  * Makes a core of a list of plugins.
  *
@@ -99,8 +79,9 @@ export interface CoreLimits {
 export function createCore<const P extends readonly Plugin[]>(
   options: CreateCoreOptions<P> & CoreLimits = {},
 ): Core<P> {
-  checkOptions('createCore', options, ['root', 'plugins', 'config', 'hookTimeoutMs'])
+  checkOptions('createCore', options, coreOptionNames)
   checkKinds(options, { root: 'text' })
+  checkLimits(options)
   return new LiveCore(options) as unknown as Core<P>
 }
 
@@ -114,7 +95,7 @@ class LiveCore {
   readonly #stats = new CoreStats()
   readonly #gauge = new ProcessGauge()
   readonly #kernel: Kernel
-  readonly #hookTimeoutMs: number
+  readonly #ownLimits: CoreLimits
   /** Runs a function as if nobody had called it: what it starts belongs to no call. */
   readonly #outside = AsyncLocalStorage.snapshot()
   readonly #idPrefix = randomBytes(4).toString('hex')
@@ -125,15 +106,18 @@ class LiveCore {
   #ready: Promise<void> | undefined
   #stopping: Promise<number> | undefined
   #signals: ShutdownSignals | undefined
-  #shutdownTimeoutMs = 25_000
+  #limits: Limits
+  #shutdownTimeoutMs: number
 
   constructor(options: CreateCoreOptions & CoreLimits) {
     const plugins: readonly Plugin[] = options.plugins ?? []
     checkPlugins(plugins)
     this.root = resolve(options.root ?? process.cwd())
-    this.#hookTimeoutMs = Math.min(milliseconds('hookTimeoutMs', options.hookTimeoutMs, 10_000), 2 ** 31 - 1)
+    this.#ownLimits = options
+    this.#limits = limitsWith(options, defaultLimits)
+    this.#shutdownTimeoutMs = this.#limits.shutdownTimeoutMs
     this.config = new Config({ root: this.root })
-    this.config.setDefault('DEBUG', true, 'core')
+    declareLimits(this.config)
     this.#hooks = new HookSet({
       onObserverError: (error, { hook, plugin }) => {
         const { message } = describeThrown(error)
@@ -142,7 +126,10 @@ class LiveCore {
     })
     this.#kernel = this.#share()
     for (const plugin of plugins) this.#apply(plugin)
-    if (options.config !== undefined) this.config.fromObject(options.config, 'createCore')
+    if (options.config !== undefined) {
+      checkConfigKeys(this.config, options.config)
+      this.config.fromObject(options.config, 'createCore')
+    }
   }
 
   get hooks(): Hooks<Call, never, never> {
@@ -154,6 +141,7 @@ class LiveCore {
   }
 
   setLogger(log: Logger): void {
+    checkLogger(log)
     this.#log = log
   }
 
@@ -203,14 +191,12 @@ class LiveCore {
     checkKinds(options, { signals: 'boolean' })
     const places = { binds: list('bind', options.bind), connects: list('connect', options.connect) }
     const services = targets.map((one) => Service.from(one, serviceOptions(options, targets.length)))
-    const server = new Server(this.#kernel, services, options)
-    this.#shutdownTimeoutMs = milliseconds(
-      'shutdownTimeoutMs',
-      options.shutdownTimeoutMs,
-      this.#shutdownTimeoutMs,
-    )
+    checkLimits(options)
     await this.#configLoaded()
     this.#refuseStopped()
+    const limits = limitsWith(options, this.#limits)
+    const server = new Server(this.#kernel, services, options, limits)
+    this.#shutdownTimeoutMs = limits.shutdownTimeoutMs
     this.#servers.add(server)
     try {
       const started = await this.#open(server, services, places)
@@ -232,11 +218,13 @@ class LiveCore {
   async client<T>(target: string | readonly string[], options: ClientOptions = {}): Promise<Client<T>> {
     checkOptions('client', options, clientOptionNames)
     checkKinds(options, { version: 'text', service: 'text', headers: 'object', bind: 'boolean' })
+    checkLimits(options)
     this.#refuseStopped()
     await this.#configLoaded()
-    const found = await locate(this.#hooks, target, options.version)
+    const found = await this.#within('resolveEndpoint', locate(this.#hooks, target, options.version))
     this.#refuseStopped()
-    const end: ClientEnd = new ClientEnd(this.#kernel, found.endpoints, { ...options, ...found.about }, () =>
+    const about = { ...options, ...found.about }
+    const end: ClientEnd = new ClientEnd(this.#kernel, found.endpoints, about, this.#limits, () =>
       this.#clients.delete(end),
     )
     this.#clients.add(end)
@@ -262,6 +250,7 @@ class LiveCore {
   #share(): Kernel {
     const { config } = this
     const log = (): Logger => this.#log
+    const limits = (): Limits => this.#limits
     return {
       hooks: this.#hooks,
       storage: this.#storage,
@@ -270,10 +259,17 @@ class LiveCore {
       stats: this.#stats,
       gauge: this.#gauge,
       log,
-      hookTimeoutMs: this.#hookTimeoutMs,
       nextId: () => `${this.#idPrefix}-${(++this.#calls).toString(36)}`,
+      get limits() {
+        return limits()
+      },
       get debug() {
-        return config.get('DEBUG') === true
+        try {
+          return config.get('DEBUG') === true
+        } catch {
+          // Somebody has set it to what is no boolean since the start: no reason to fail while an error is answered.
+          return false
+        }
       },
     }
   }
@@ -303,8 +299,10 @@ class LiveCore {
   #configLoaded(): Promise<void> {
     this.#ready ??= (async () => {
       this.config.validate()
+      this.#limits = limitsWith(this.#ownLimits, limitsOf(this.config))
       try {
-        await this.#within('configLoaded', this.#hooks.configLoaded.run(this.config as never))
+        const running = this.#hooks.configLoaded.run(this.config as never)
+        if (running !== undefined) await this.#within('configLoaded', running)
       } catch (error) {
         throw this.#hooks.named(error)
       }
@@ -313,38 +311,21 @@ class LiveCore {
   }
 
   async #notify(hook: 'started' | 'stopping' | 'stopped'): Promise<void> {
-    await this.#within(hook, this.#hooks[hook].run(this as never))
+    const running = this.#hooks[hook].run(this as never)
+    if (running !== undefined) await this.#within(hook, running)
   }
 
-  /** Waits for the taps of a hook, at most `hookTimeoutMs`; then an error names those that hang. */
-  async #within(hook: string, running: Promise<void> | undefined): Promise<void> {
-    if (running === undefined) return
-    let timer: NodeJS.Timeout | undefined
-    const expired = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        const hanging = this.#hooks.pending().filter((tap) => tap.hook === hook)
-        const names = hanging.map((tap) => tap.plugin).join(', ')
-        reject(
-          new ZaskError(
-            'ZASK_HOOK_TIMEOUT',
-            `plugin ${names} has not finished in ${hook} for ${this.#hookTimeoutMs / 1000} s: a promise it returned never ` +
-              'resolved. Look for a connection that is not answered, or a callback that is not called.',
-            { details: { hook, plugins: hanging.map((tap) => tap.plugin) } },
-          ),
-        )
-      }, this.#hookTimeoutMs)
-    })
-    try {
-      await Promise.race([running, expired])
-    } finally {
-      clearTimeout(timer)
-    }
+  #within<R>(hook: HookName, running: Promise<R>): Promise<R> {
+    return withinTime(this.#hooks, hook, running, this.#limits, this.#stats)
   }
 
   async #open(server: Server, services: readonly Service[], { binds, connects }: Places): Promise<Started> {
     const wanted = new Map<string, Service[]>()
     for (const service of services) {
-      const own = binds.length > 0 || connects.length > 0 ? binds : await endpointsOf(this.#hooks, service)
+      const own =
+        binds.length > 0 || connects.length > 0
+          ? binds
+          : await this.#within('resolveEndpoint', endpointsOf(this.#hooks, service))
       for (const endpoint of own) wanted.set(endpoint, [...(wanted.get(endpoint) ?? []), service])
     }
     for (const [endpoint, served] of wanted) refuseTwins(endpoint, served)
@@ -405,39 +386,4 @@ class LiveCore {
     if (errors.length > 0) throw errors[0]
     return cut
   }
-}
-
-const endOptionNames = ['heartbeat', 'window', 'coalesce', 'maxEventBytes', 'maxPendingBytes'] as const
-const clientOptionNames: readonly (keyof ClientOptions)[] = [
-  ...endOptionNames,
-  'version',
-  'service',
-  'timeoutMs',
-  'headers',
-  'bind',
-]
-const startOptionNames: readonly (keyof StartOptions)[] = [
-  ...endOptionNames,
-  'poolSize',
-  'queueSize',
-  'service',
-  'version',
-  'expose',
-  'bind',
-  'connect',
-  'signals',
-  'shutdownTimeoutMs',
-]
-
-/** What is said of one service would be wrong of several. */
-function serviceOptions(options: StartOptions, count: number): ServiceOptions {
-  const { service, version, expose } = options
-  const given = { ...(service === undefined ? {} : { service }), ...(expose === undefined ? {} : { expose }) }
-  if (count > 1 && Object.keys(given).length > 0) {
-    throw new ZaskError(
-      'ZASK_OPTION_INVALID',
-      `${Object.keys(given).join(' and ')} cannot hold for ${count} services: make it static in each class.`,
-    )
-  }
-  return { ...given, ...(version === undefined ? {} : { version }) }
 }

@@ -36,6 +36,7 @@ export const errorCodes = {
   ZASK_CALL_TIMEOUT: 'TimeoutExpired',
   ZASK_CALL_CANCELLED: 'CallCancelled',
   ZASK_CALL_NOT_STREAM: 'TypeError',
+  ZASK_STREAM_IDLE: 'StreamIdle',
   ZASK_PEER_LOST: 'LostRemote',
   ZASK_PEER_UNREACHABLE: 'Unreachable',
   ZASK_SERVER_STOPPING: 'ServiceUnavailable',
@@ -156,9 +157,6 @@ export function describeThrown(thrown: unknown): { name: string; message: string
   if (typeof thrown === 'object' && thrown !== null) {
     return { name: read('name', 'Error'), message: read('message', ''), stack: read('stack', '') }
   }
-  return {
-    name: 'Error',
-    message: typeof thrown === 'symbol' ? 'a symbol was thrown' : String(thrown),
-    stack: '',
-  }
+  const isText = typeof thrown !== 'symbol' && typeof thrown !== 'function'
+  return { name: 'Error', message: isText ? String(thrown) : `a ${typeof thrown} was thrown`, stack: '' }
 }

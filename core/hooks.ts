@@ -150,8 +150,22 @@ const kinds: Readonly<Record<HookName, HookKind>> = {
   stopped: 'observer',
 }
 
-/** Hooks that run while a user waits for start or stop: their unfinished taps are kept, to name one that hangs. */
-const lifecycle: ReadonlySet<string> = new Set(['configLoaded', 'started', 'stopping', 'stopped'])
+/** Hooks that run while a user waits for start, stop or a client: their unfinished taps are kept, to name one that hangs. */
+const lifecycle: ReadonlySet<string> = new Set([
+  'configLoaded',
+  'resolveEndpoint',
+  'started',
+  'stopping',
+  'stopped',
+])
+
+/** Hooks of a call, whose subject bears the name of the tap it waits for. */
+const ofCalls: ReadonlySet<string> = new Set(['beforeCall', 'afterCall', 'sessionEnd'])
+
+/** A call, as far as it tells which tap it waits for, or has waited for last. */
+export interface Held {
+  heldBy: TapPlace | undefined
+}
 
 /** What a lifted tap stops the synchronous run with: it waits for something, or has the answer. */
 interface Stop {
@@ -268,6 +282,7 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
     const watched = lifecycle.has(record.hook)
     const takesTwo = record.hook === 'afterCall' || record.hook === 'answerError'
     const answers = record.kind === 'first answer'
+    const holds = ofCalls.has(record.hook)
     const lifted: LiftedTap = (subject, outcome) => {
       const running = watched || this.#listener !== undefined ? this.#begin(record, watched) : undefined
       let answer: unknown
@@ -275,6 +290,7 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
         answer = takesTwo ? fn(subject, outcome) : fn(subject)
         // Reading `then` may throw, and a foreign thenable may settle twice: Promise.resolve tames the latter.
         if (isObject(answer) && 'then' in answer && typeof answer.then === 'function') {
+          if (holds) (subject as Held).heldBy = record
           const waiting = Promise.resolve(answer).then(
             (value: unknown) => {
               if (running !== undefined) this.#finish(running)
@@ -303,7 +319,9 @@ export class HookSet<C = Call, Cfg = unknown, K = unknown> {
   /** Reports the error of an observer; that of any other tap is thrown on. */
   #fail(record: TapRecord, running: TapRunning | undefined, thrown: unknown): void {
     // Callers tell by the error whether there is one, and `throw undefined` in a gate must not open it.
-    const error = thrown ? thrown : falsyThrown(record, thrown)
+    // And start or stop could not say whose text or number it is.
+    const isOpaque = !thrown || (lifecycle.has(record.hook) && !isObject(thrown))
+    const error = isOpaque ? opaqueThrown(record, thrown) : thrown
     if (isObject(error)) this.#culprits.set(error, { hook: record.hook, plugin: record.plugin })
     if (running !== undefined) this.#finish(running, { error })
     if (record.kind !== 'observer') throw error
@@ -442,7 +460,7 @@ class PromptAnswers implements PromptAnswer<unknown[]> {
   }
 }
 
-function falsyThrown({ hook, plugin }: TapPlace, thrown: unknown): ZaskError {
+function opaqueThrown({ hook, plugin }: TapPlace, thrown: unknown): ZaskError {
   return new ZaskError(
     'ZASK_HOOK_FAILED',
     `the ${hook} tap of ${plugin} threw ${describeArgument(thrown)}: throw an Error that says why`,

@@ -1,5 +1,6 @@
 import type { Call, CallOrigin, CallStorage } from './call.ts'
 import type { HookSet } from './hooks.ts'
+import type { Limits } from './limits.ts'
 import type { ProcessGauge } from './process-gauge.ts'
 import type { CoreStats } from './stats.ts'
 import type { WireCounters } from './wire/counters.ts'
@@ -13,8 +14,8 @@ export interface Kernel extends CallOrigin {
   readonly counters: WireCounters
   readonly stats: CoreStats
   readonly gauge: ProcessGauge
-  /** Milliseconds that the taps of one run of a hook may take together before somebody goes on without them. */
-  readonly hookTimeoutMs: number
+  /** Those of config and `createCore`; of `start` and `client` those of their own options lie above them. */
+  readonly limits: Limits
   /** Tracebacks are sent to callers. Config `DEBUG`, read at each use. */
   readonly debug: boolean
 }

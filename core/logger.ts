@@ -1,5 +1,5 @@
 import { formatWithOptions, inspect, type InspectOptions } from 'node:util'
-import { describeThrown } from './errors.ts'
+import { describeThrown, ZaskError } from './errors.ts'
 
 /**
  * What core asks of a logger: bunyan's call shapes, `(message, ...params)`, `(fields, message, ...params)` and
@@ -14,6 +14,21 @@ export interface Logger {
   fatal(...args: unknown[]): void
   /** A logger that adds `fields` to each record, beside those of its parent. */
   child(fields: Record<string, unknown>): Logger
+}
+
+const methods = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'child'] as const
+
+/** Refuses what would fail at the first thing to be logged. `ZASK_OPTION_INVALID` names what is missing. */
+export function checkLogger(log: unknown): void {
+  const missing = methods.filter((name) => {
+    if (typeof log !== 'object' || log === null) return true
+    return typeof (log as Partial<Record<string, unknown>>)[name] !== 'function'
+  })
+  if (missing.length === 0) return
+  throw new ZaskError(
+    'ZASK_OPTION_INVALID',
+    `setLogger takes a logger such as bunyan's, got ${inspect(log, { depth: 0 })} without ${missing.join(', ')}.`,
+  )
 }
 
 export interface LoggerOptions {

@@ -2,6 +2,7 @@ import { deadlineKey, fromWireError, refusedKey } from './answer.ts'
 import type { Target } from './balancer.ts'
 import { type Dependent, LiveCall, type Outcome } from './call.ts'
 import { describeThrown, ZaskError } from './errors.ts'
+import { hookTimeout } from './hook-timeout.ts'
 import type { Kernel } from './kernel.ts'
 import type { RemoteStream } from './remote.ts'
 import { ReceivedStream } from './received-stream.ts'
@@ -99,9 +100,15 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     try {
       const waiting = beforeCall.run(this)
       if (waiting === undefined) return this.#dispatch()
-      if (!this.#settled) this.#owner.hold(this)
+      if (!this.#settled) {
+        this.#owner.hold(this)
+        if (this.deadline === undefined) kernel.wheel.schedule(this, kernel.limits.hookTimeoutMs)
+      }
       waiting.then(
-        () => this.#dispatch(),
+        () => {
+          if (this.deadline === undefined) kernel.wheel.cancel(this)
+          this.#dispatch()
+        },
         (error: unknown) => this.fail(error),
       )
     } catch (error) {
@@ -129,7 +136,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     } catch (error) {
       // What cannot be encoded; nothing was sent.
       this.target = undefined
-      this.fail(unsent(error))
+      this.fail(error instanceof ZaskError ? unsent(error) : error)
     }
   }
 
@@ -174,24 +181,42 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     else this.#stream.fail(error)
   }
 
+  /** The server could not say so by an ERR: the reader of its stream had granted no more. */
+  onGivenUp(event: Event): void {
+    this.#release()
+    const error = fromWireError(event)
+    if (this.#stream === undefined) this.fail(error)
+    else this.#stream.fail(error)
+  }
+
   /** The time for the first answer is over. */
   override onTimer(): void {
+    this.#giveUp(this.#overdue())
+  }
+
+  #overdue(): ZaskError {
+    const { limits, stats } = this.#owner.kernel
     const sent = this.target !== undefined
     const seconds = Math.round(this.#timeoutMs) / 1000
-    this.#giveUp(
-      sent || this.#held
-        ? new ZaskError(
-            'ZASK_CALL_TIMEOUT',
-            `timeout after ${seconds}s, when calling remote method ${this.method}` +
-              (sent ? '' : ': a tap of beforeCall did not let it through in time'),
-            { sent, details: { method: this.method, timeoutMs: this.#timeoutMs } },
-          )
-        : new ZaskError(
-            'ZASK_PEER_UNREACHABLE',
-            `No connection to ${this.#owner.targetName} within ${seconds}s, so ${this.method} was not sent. ` +
-              'Is the service running, and is the address right?',
-            { sent: false, retryable: true },
-          ),
+    if (this.#held && this.deadline === undefined) {
+      stats.met.hookTimeoutMs++
+      return unsent(hookTimeout('beforeCall', [this.heldBy?.plugin ?? ''], limits.hookTimeoutMs))
+    }
+    if (sent || this.#held) {
+      return new ZaskError(
+        'ZASK_CALL_TIMEOUT',
+        `timeout after ${seconds}s, when calling remote method ${this.method}` +
+          (sent
+            ? ''
+            : `: a tap of beforeCall did not let it through in time, that of plugin ${this.heldBy?.plugin}`),
+        { sent, details: { method: this.method, timeoutMs: this.#timeoutMs } },
+      )
+    }
+    return new ZaskError(
+      'ZASK_PEER_UNREACHABLE',
+      `No connection to ${this.#owner.targetName} within ${seconds}s, so ${this.method} was not sent. ` +
+        'Is the service running, and is the address right?',
+      { sent: false, retryable: true },
     )
   }
 
@@ -268,14 +293,14 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
   #succeed(value: unknown): void {
     this.#finish()
     this.#resolve(value)
-    this.#observe({ ok: true, value, durationMs: 0 })
+    this.#observe(true, value)
   }
 
   fail(error: unknown): void {
     if (this.#settled) return
     this.#finish()
     this.#reject(error)
-    this.#observe({ ok: false, error, durationMs: 0 })
+    this.#observe(false, error)
   }
 
   /** The stream has ended, in whatever way. */
@@ -283,11 +308,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     if (this.#settled) return
     this.#release()
     this.#finish()
-    this.#observe(
-      error === undefined
-        ? { ok: true, value: undefined, durationMs: 0, items }
-        : { ok: false, error, durationMs: 0, items },
-    )
+    this.#observe(error === undefined, error, items)
   }
 
   #finish(): void {
@@ -300,20 +321,20 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     this.#owner.onSettled(this)
   }
 
-  #observe(outcome: Outcome): void {
+  #observe(ok: boolean, result: unknown, items?: number): void {
     const { stats, hooks, storage } = this.#owner.kernel
-    if (outcome.ok) stats.made.ok++
+    if (ok) stats.made.ok++
     else stats.made.failed++
     if (!hooks.afterCall.used) return
-    const known = { ...outcome, durationMs: this.elapsedMs() }
+    const known = { durationMs: this.elapsedMs(), ...(items === undefined ? {} : { items }) }
+    const outcome: Outcome = ok ? { ok, value: result, ...known } : { ok, error: result, ...known }
     // Here the event of a socket or a timer runs: the current call is to be that of the caller, as in beforeCall.
-    if (storage.getStore() === this.parent) void hooks.afterCall.run(this, known)
-    else void storage.run(this.parent as LiveCall, () => hooks.afterCall.run(this, known))
+    if (storage.getStore() === this.parent) void hooks.afterCall.run(this, outcome)
+    else void storage.run(this.parent as LiveCall, () => hooks.afterCall.run(this, outcome))
   }
 }
 
-function unsent(error: unknown): unknown {
-  if (!(error instanceof ZaskError)) return error
+function unsent(error: ZaskError): ZaskError {
   const { code, message, details } = error
   return new ZaskError(code, message, {
     sent: false,

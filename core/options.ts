@@ -1,11 +1,11 @@
 import { ZaskError } from './errors.ts'
+import { defaultLimits, type Limits, limitsWith } from './limits.ts'
 import { nearMiss } from './near-miss.ts'
 import type { CallOptions } from './remote.ts'
 import { isRecord, shown } from './secrets.ts'
-import { defaultLimits } from './wire/event.ts'
 import type { WireOptions } from './wire/multiplexer.ts'
 
-/** What both ends of the wire can be told. */
+/** What both ends of the wire can be told. docs/limits.md has each limit with its config key. */
 export interface EndOptions {
   /**
    * zerorpc heartbeats of each open call. Towards peers not known to be zask they are passive: every beat is
@@ -19,59 +19,50 @@ export interface EndOptions {
   coalesce?: boolean
   /** Largest event sent or taken, in bytes. Default: 8 MiB. */
   maxEventBytes?: number
+  /** Arrays and maps within each other in one event sent or taken. Default: 100. */
+  maxDepth?: number
+  /** Elements of all arrays and maps of one event together; a map counts keys and values. Default: 250,000. */
+  maxNodes?: number
   /** Bytes that may wait for one peer before it is given up as too slow. Default: 16 MiB. */
   maxPendingBytes?: number
+  /** Milliseconds a new connection has for ZeroMQ's handshake. Default: 2000. */
+  handshakeTimeoutMs?: number
 }
 
-export function wireOptions(options: EndOptions, lingerMs: number): WireOptions {
+/** What the wire is told of options and limits; `limits` has those of the options already. */
+export function wireOptions(
+  options: EndOptions,
+  lingerMs: number,
+  limits: Limits = limitsWith(options, defaultLimits),
+): WireOptions {
   checkKinds(options, { coalesce: 'boolean' })
   const heartbeat = options.heartbeat === undefined ? { intervalMs: 5000 } : options.heartbeat
-  if (heartbeat !== null && !isInterval(heartbeat?.intervalMs)) {
-    throw new ZaskError(
-      'ZASK_OPTION_INVALID',
-      `heartbeat is { intervalMs: 10 or more } or null for none, got ${JSON.stringify(heartbeat)}.`,
-    )
+  if (heartbeat !== null) {
+    if (!isInterval(heartbeat?.intervalMs)) {
+      throw new ZaskError(
+        'ZASK_OPTION_INVALID',
+        `heartbeat is { intervalMs: 10 or more } or null for none, got ${shown(heartbeat)}.`,
+      )
+    }
+    checkOptions('heartbeat', heartbeat, ['intervalMs', 'active'])
   }
+  const { maxEventBytes, maxDepth, maxNodes, maxChannels, maxChannelsPerPeer } = limits
   return {
     heartbeatMs: heartbeat === null ? null : heartbeat.intervalMs,
     activeHeartbeat: heartbeat?.active === true,
-    window: wholeNumber('window', options.window, 100, 2, 10_000),
+    window: limits.window,
     coalesce: options.coalesce ?? true,
-    events: {
-      ...defaultLimits,
-      maxBytes: wholeNumber(
-        'maxEventBytes',
-        options.maxEventBytes,
-        defaultLimits.maxBytes,
-        1024,
-        2 ** 31 - 1,
-      ),
-    },
-    maxChannels: 100_000,
-    maxChannelsPerPeer: 10_000,
-    maxPendingBytes: wholeNumber('maxPendingBytes', options.maxPendingBytes, 16 * 1024 * 1024, 1024, 2 ** 40),
+    events: { maxBytes: maxEventBytes, maxDepth, maxNodes },
+    maxChannels,
+    maxChannelsPerPeer,
+    maxPendingBytes: limits.maxPendingBytes,
+    handshakeTimeoutMs: limits.handshakeTimeoutMs,
     lingerMs,
   }
 }
 
 function isInterval(value: unknown): boolean {
   return typeof value === 'number' && value >= 10 && value < 2 ** 31
-}
-
-/** A whole number of a range; `ZASK_OPTION_INVALID` names option, value and range. */
-export function wholeNumber(
-  name: string,
-  value: number | undefined,
-  otherwise: number,
-  least: number,
-  most: number,
-): number {
-  const number = value === undefined ? otherwise : value
-  if (Number.isInteger(number) && number >= least && number <= most) return number
-  throw new ZaskError(
-    'ZASK_OPTION_INVALID',
-    `${name} is a whole number from ${least} to ${most}, got ${String(value)}.`,
-  )
 }
 
 /** Milliseconds, or Infinity for no limit. */
@@ -84,28 +75,62 @@ export function milliseconds(name: string, value: number | undefined, otherwise:
   )
 }
 
-/** A misspelt option would silently do nothing: it is refused, with the name that was meant. */
-export function checkOptions(where: string, options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new ZaskError('ZASK_OPTION_INVALID', `${where} takes an object of options, got ${String(options)}.`)
-  }
-  for (const key of Object.keys(options)) {
-    if (known.includes(key)) continue
-    const meant = nearMiss(key, known)
-    throw new ZaskError(
-      'ZASK_OPTION_INVALID',
-      `${where} has no option '${key}'. ${meant === undefined ? `It has ${known.join(', ')}.` : `Did you mean '${meant}'?`}`,
-    )
-  }
+/** What an option may be, and how a message calls that. */
+export interface OptionRule {
+  readonly called: string
+  accepts(value: unknown): boolean
 }
 
-type OptionKind = 'boolean' | 'text' | 'object' | 'signal'
+export type OptionKind = 'boolean' | 'text' | 'object' | 'signal' | 'list of texts'
 
-const kinds: Readonly<Record<OptionKind, { called: string; accepts(value: unknown): boolean }>> = {
+const kinds: Readonly<Record<OptionKind, OptionRule>> = {
   boolean: { called: 'true or false', accepts: (value) => typeof value === 'boolean' },
   text: { called: 'a text', accepts: (value) => typeof value === 'string' && value !== '' },
   object: { called: 'an object of header keys', accepts: isRecord },
   signal: { called: 'an AbortSignal, such as controller.signal', accepts: isSignal },
+  'list of texts': {
+    called: 'a list of texts',
+    accepts: (value) => Array.isArray(value) && value.every((one) => typeof one === 'string'),
+  },
+}
+
+/**
+ * Refuses what is no object of options, and an option that does not exist: a misspelt one would silently do nothing.
+ * Where `known` has rules, values are held against them; undefined is none.
+ *
+ * @param where Whose options these are, for the message: `start`, or a plugin's name.
+ * @throws ZaskError `ZASK_OPTION_INVALID`, with the name that was most likely meant.
+ */
+export function checkOptions(
+  where: string,
+  options: object,
+  known: readonly string[] | Readonly<Record<string, OptionRule>>,
+): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new ZaskError('ZASK_OPTION_INVALID', `${where} takes an object of options, got ${shown(options)}.`)
+  }
+  const rules = isList(known) ? undefined : known
+  const names = isList(known) ? known : Object.keys(known)
+  for (const [name, value] of Object.entries(options)) {
+    if (!names.includes(name)) {
+      const meant = nearMiss(name, names)
+      throw new ZaskError(
+        'ZASK_OPTION_INVALID',
+        `${where} has no option '${name}'. ${meant === undefined ? `It has ${names.join(', ')}.` : `Did you mean '${meant}'?`}`,
+      )
+    }
+    const rule = rules?.[name]
+    if (value === undefined || rule === undefined || rule.accepts(value)) continue
+    throw new ZaskError(
+      'ZASK_OPTION_INVALID',
+      `${name} of ${where} is ${rule.called}, got ${shown(value, name)}.`,
+    )
+  }
+}
+
+/** What `Array.isArray` does not tell of lists that are read only. */
+function isList(value: object): value is readonly string[] {
+  return Array.isArray(value)
 }
 
 /** From JavaScript an option may be anything: what would be misread later is refused here, by its name. */

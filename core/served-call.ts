@@ -1,9 +1,11 @@
-import { deadlineKey, refusedKey, toWireError } from './answer.ts'
+import { deadlineKey, isConfigError, refusedKey, sendError, toWireError } from './answer.ts'
 import { LiveCall, type Outcome } from './call.ts'
 import { ZaskError } from './errors.ts'
+import { hookTimeout } from './hook-timeout.ts'
 import { answerBuiltIn, builtInNames, statsMethod } from './introspection.ts'
 import { isThenable, type ItemSource, itemSourceOf } from './item-source.ts'
 import type { Kernel } from './kernel.ts'
+import { type Overdue, overdue } from './overdue.ts'
 import type { ServerStats, ServiceFigures } from './service-stats.ts'
 import type { Service } from './service.ts'
 import type { Channel, ChannelListener } from './wire/channel.ts'
@@ -16,6 +18,7 @@ const abandonMs = 5_000
 export interface ServedCallOwner {
   readonly kernel: Kernel
   readonly figures: ServiceFigures
+  readonly streamIdleTimeoutMs: number
   /** The call's session has ended; its place is free. */
   onEnded(call: ServedCall): void
   /** What `_zask_stats` answers. */
@@ -26,13 +29,12 @@ export interface ServedCallOwner {
  * The server-side life of one call: gate, method, answer, observers, end of session. Whatever happens, the session
  * ends exactly once.
  */
-export class ServedCall extends LiveCall implements ChannelListener {
+export class ServedCall extends LiveCall implements ChannelListener, Overdue {
   readonly side = 'server'
   readonly parent = undefined
   readonly #owner: ServedCallOwner
   readonly #served: Service
   readonly #channel: Channel
-  /** A zerorpc 1 caller reads an ERR of one element. */
   readonly #oldCaller: boolean
   readonly #malformed: string | undefined
   #outcome: Outcome | undefined
@@ -40,6 +42,8 @@ export class ServedCall extends LiveCall implements ChannelListener {
   #iterator: ItemSource | undefined
   #returning: Promise<void> | undefined
   #observing: Observing | undefined
+  /** @internal What is waited for, where time may run out: taps of `beforeCall`, or a reader. */
+  awaits: 'gate' | 'reader' | undefined = undefined
   #started = false
   #ended = false
 
@@ -118,12 +122,13 @@ export class ServedCall extends LiveCall implements ChannelListener {
   override onTimer(): void {
     if (this.#observing !== undefined) return this.#goOn(this.#observing)
     if (this.#outcome !== undefined) return this.#end()
-    const error = new ZaskError(
-      'ZASK_CALL_TIMEOUT',
-      `timeout after ${Math.round(this.elapsedMs())}ms, while running ${this.method}`,
-    )
+    const error = overdue(this, this.#owner.kernel)
     this.#answerError(error)
     this.#stop(error, abandonMs)
+  }
+
+  get streamIdleTimeoutMs(): number {
+    return this.#owner.streamIdleTimeoutMs
   }
 
   // the steps; closures are made only where something is waited for: most calls are done in one go
@@ -132,17 +137,23 @@ export class ServedCall extends LiveCall implements ChannelListener {
     call.#gate()
   }
 
-  #failing(): (error: unknown) => void {
-    return (error) => this.#fail(error)
-  }
-
   #gate(): void {
     const { beforeCall } = this.#owner.kernel.hooks
     if (!beforeCall.used) return this.#execute()
     try {
       const waiting = beforeCall.run(this)
-      if (waiting === undefined) this.#execute()
-      else waiting.then(() => this.#execute(), this.#failing())
+      if (waiting === undefined) return this.#execute()
+      this.awaits = 'gate'
+      const { wheel, limits } = this.#owner.kernel
+      if (this.deadline === undefined) wheel.schedule(this, limits.hookTimeoutMs)
+      waiting.then(
+        () => {
+          if (this.deadline === undefined && this.#outcome === undefined) wheel.cancel(this)
+          this.awaits = undefined
+          this.#execute()
+        },
+        (error: unknown) => this.#fail(error),
+      )
     } catch (error) {
       this.#fail(error)
     }
@@ -152,7 +163,11 @@ export class ServedCall extends LiveCall implements ChannelListener {
     if (this.#outcome !== undefined) return this.#end()
     try {
       const result = this.#invoke()
-      if (isThenable(result)) Promise.resolve(result).then((value) => this.#finish(value), this.#failing())
+      if (isThenable(result))
+        Promise.resolve(result).then(
+          (value) => this.#finish(value),
+          (error: unknown) => this.#fail(error),
+        )
       else this.#finish(result)
     } catch (error) {
       this.#fail(error)
@@ -236,7 +251,7 @@ export class ServedCall extends LiveCall implements ChannelListener {
         if (this.#outcome !== undefined) break
         // STREAM, STREAM_DONE and ERR alike wait for credit; a reader that is gone rejects the wait.
         const credit = channel.ready()
-        if (credit !== undefined) await credit
+        if (credit !== undefined) await this.#reading(credit)
         if (step.done === true) break
         channel.emit('STREAM', step.value)
         if (this.#items++ === 0) this.#disarm()
@@ -250,8 +265,9 @@ export class ServedCall extends LiveCall implements ChannelListener {
       // An iterator that is done, or has thrown, has ended by itself: nothing is left to end.
       if (stepping) this.#iterator = undefined
       if (this.#outcome === undefined) {
-        await channel.ready()?.catch(() => undefined)
-        this.#answerError(error, undefined, this.#shown(error))
+        const credit = channel.ready()
+        if (credit !== undefined) await this.#reading(credit).catch(() => undefined)
+        if (this.#outcome === undefined) this.#answerError(error, undefined, this.#shown(error))
         if (this.#outcome === undefined) this.#settle(this.#failure(error))
       }
     }
@@ -261,6 +277,16 @@ export class ServedCall extends LiveCall implements ChannelListener {
     }
     await this.#returning
     this.#end()
+  }
+
+  /** A reader takes its time, but not all the time there is: its generator would never end. */
+  async #reading(credit: Promise<void>): Promise<void> {
+    const { wheel } = this.#owner.kernel
+    this.awaits = 'reader'
+    wheel.schedule(this, this.#owner.streamIdleTimeoutMs)
+    await credit
+    this.awaits = undefined
+    wheel.cancel(this)
   }
 
   /** The caller waits for the first item only (zerorpc-python core.py:226): from here on there is no deadline. */
@@ -295,22 +321,8 @@ export class ServedCall extends LiveCall implements ChannelListener {
   }
 
   #answerError(error: unknown, extra?: Record<string, unknown>, shown: unknown = error): void {
-    const channel = this.#channel
-    if (channel.closed) return
-    const { args, headers } = toWireError(error, this.#owner.kernel.debug, shown)
-    const [name, message] = args
-    const body = (text: string, trace: string): string[] =>
-      this.#oldCaller ? [`${name}: ${text}`] : [name, text, trace]
-    const { details: _, ...bare } = headers ?? {}
-    // What was thrown may hold what cannot be encoded, or be longer than an event may be.
-    const attempts = [
-      () => channel.emit('ERR', body(message, args[2]), { ...headers, ...extra }),
-      () => channel.emit('ERR', body(message, args[2]), { ...bare, ...extra }),
-      () => channel.emit('ERR', body(message.slice(0, 100), ''), { ...bare, ...extra }),
-    ]
-    // Without credit the error cannot be sent; the caller finds the stream broken when the channel is gone.
-    if (channel.credit > 0) attempts.some(succeeds)
-    channel.close()
+    if (isConfigError(error)) this.log.error({ err: error }, `${this.method} failed by the config`)
+    sendError(this.#channel, toWireError(error, this.#owner.kernel.debug, shown), extra, this.#oldCaller)
   }
 
   #failure(error: unknown): Outcome {
@@ -359,18 +371,15 @@ export class ServedCall extends LiveCall implements ChannelListener {
       },
     }
     this.#observing = observing
-    kernel.wheel.schedule(this, kernel.hookTimeoutMs)
+    kernel.wheel.schedule(this, kernel.limits.hookTimeoutMs)
     void running.then(observing.proceed)
   }
 
   #goOn({ hook, proceed }: Observing): void {
-    const { hooks, hookTimeoutMs } = this.#owner.kernel
-    const report = hooks.facade.inspect().find((one) => one.hook === hook)
-    const plugins = (report?.taps ?? []).map((tap) => tap.plugin).join(', ')
-    this.log.error(
-      { hook },
-      `a tap of ${hook} has not finished for ${hookTimeoutMs / 1000} s, the call goes on without it; taps: ${plugins}`,
-    )
+    const { limits, stats } = this.#owner.kernel
+    const error = hookTimeout(hook, [this.heldBy?.plugin ?? ''], limits.hookTimeoutMs)
+    stats.met.hookTimeoutMs++
+    this.log.error({ hook }, `the call goes on without its observers: ${error.message}`)
     proceed()
   }
 
@@ -382,15 +391,6 @@ export class ServedCall extends LiveCall implements ChannelListener {
   /** What became of the call; undefined while nothing has. */
   get outcome(): Outcome | undefined {
     return this.#outcome
-  }
-}
-
-function succeeds(attempt: () => void): boolean {
-  try {
-    attempt()
-    return true
-  } catch {
-    return false
   }
 }
 

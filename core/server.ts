@@ -1,7 +1,8 @@
 import { ZaskError } from './errors.ts'
 import { statsMethod } from './introspection.ts'
 import type { Kernel } from './kernel.ts'
-import { type EndOptions, wholeNumber, wireOptions } from './options.ts'
+import { defaultLimits, type Limits } from './limits.ts'
+import { type EndOptions, wireOptions } from './options.ts'
 import { ServedCall, type ServedCallOwner } from './served-call.ts'
 import { type ServerStats, ServiceFigures, type ServiceStats } from './service-stats.ts'
 import type { Service } from './service.ts'
@@ -14,6 +15,12 @@ export interface ServerOptions extends EndOptions {
   poolSize?: number
   /** Calls of one service that may wait for a place; beyond it they are refused as Overloaded. Default: 1000. */
   queueSize?: number
+  /** Open calls and streams of one endpoint. Default: 10,000; at least `poolSize` and `queueSize` where those were raised. */
+  maxChannels?: number
+  /** Open calls and streams of one connection. Default: 2000; `poolSize` and `queueSize` where those were raised. */
+  maxChannelsPerPeer?: number
+  /** Milliseconds a stream waits for a reader that takes nothing. Default: 60,000; Infinity: no limit. */
+  streamIdleTimeoutMs?: number
 }
 
 /** How long closing waits until the last answers are on their way. */
@@ -24,6 +31,7 @@ class Pool implements ServedCallOwner {
   readonly kernel: Kernel
   readonly service: Service
   readonly figures: ServiceFigures = new ServiceFigures()
+  readonly streamIdleTimeoutMs: number
   readonly #channels: () => number
   readonly #size: number
   readonly #queueSize: number
@@ -34,12 +42,13 @@ class Pool implements ServedCallOwner {
   #onIdle: (() => void)[] = []
   #filling = false
 
-  constructor(kernel: Kernel, service: Service, options: ServerOptions, channels: () => number) {
+  constructor(kernel: Kernel, service: Service, limits: Limits, channels: () => number) {
     this.kernel = kernel
     this.service = service
     this.#channels = channels
-    this.#size = wholeNumber('poolSize', options.poolSize, 1000, 1, 1_000_000)
-    this.#queueSize = wholeNumber('queueSize', options.queueSize, 1000, 0, 1_000_000)
+    this.#size = limits.poolSize
+    this.#queueSize = limits.queueSize
+    this.streamIdleTimeoutMs = limits.streamIdleTimeoutMs
   }
 
   accept(call: ServedCall): void {
@@ -50,12 +59,14 @@ class Pool implements ServedCallOwner {
       this.#open++
       this.#queue.add(call)
       this.kernel.stats.queued++
+      this.kernel.stats.met.poolSize++
     } else if (call.method === statsMethod) {
       // Who looks why calls are refused must see it: the answer is there at once and takes nobody's place.
       this.#open++
       call.run()
     } else {
       this.kernel.stats.served.overloaded++
+      this.kernel.stats.met.queueSize++
       this.figures.overloaded++
       this.refuse(
         call,
@@ -150,11 +161,12 @@ export class Server {
   readonly #sockets: ServerMultiplexer[] = []
   #draining = false
 
-  constructor(kernel: Kernel, services: readonly Service[], options: ServerOptions) {
+  /** @param limits Those of config, with those of the options laid over them. */
+  constructor(kernel: Kernel, services: readonly Service[], options: ServerOptions, limits: Limits) {
     this.#kernel = kernel
-    this.#options = wireOptions(options, lingerMs)
+    this.#options = wireOptions(options, lingerMs, withRoomForPools(limits))
     const channels = (): number => this.openChannels
-    this.#pools = services.map((service) => new Pool(kernel, service, options, channels))
+    this.#pools = services.map((service) => new Pool(kernel, service, limits, channels))
   }
 
   get services(): Service[] {
@@ -200,6 +212,7 @@ export class Server {
     clearTimeout(timer)
     if (result !== 'expired') return 0
     const cut = this.#cut()
+    this.#kernel.stats.met.shutdownTimeoutMs += cut
     await idle
     return cut
   }
@@ -237,6 +250,15 @@ export class Server {
     else if (problem !== undefined) pool.refuse(call, problem)
     else pool.accept(call)
   }
+}
+
+/** Whoever raises pool or queue means it: limits of channels that nobody has set do not stand in the way. */
+function withRoomForPools(limits: Limits): Limits {
+  const calls = limits.poolSize + limits.queueSize
+  if (calls <= defaultLimits.poolSize + defaultLimits.queueSize) return limits
+  const room = (name: 'maxChannels' | 'maxChannelsPerPeer'): number =>
+    limits[name] === defaultLimits[name] ? Math.max(limits[name], calls) : limits[name]
+  return { ...limits, maxChannels: room('maxChannels'), maxChannelsPerPeer: room('maxChannelsPerPeer') }
 }
 
 function stopping(message: string): ZaskError {

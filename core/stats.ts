@@ -1,5 +1,16 @@
 import type { ServiceStats } from './service-stats.ts'
-import type { WireCounters } from './wire/counters.ts'
+import type { MetLimits, WireCounters } from './wire/counters.ts'
+
+/** How often each limit above the wire was met. */
+interface MetLimitsAbove {
+  poolSize: number
+  queueSize: number
+  streamIdleTimeoutMs: number
+  shutdownTimeoutMs: number
+  maxWaiting: number
+  hookTimeoutMs: number
+  blockedLoopMs: number
+}
 
 /** Numbers of one core. All but those under `now` only ever grow. */
 export interface StatsReport {
@@ -22,6 +33,8 @@ export interface StatsReport {
     /** What came in and was not used, by reason. */
     readonly dropped: Readonly<Record<string, number>>
   }
+  /** How often each limit was met: docs/limits.md has a line for each. */
+  readonly limits: Readonly<MetLimits & MetLimitsAbove>
   /** Each service that is served, as it answers `_zask_stats` itself. */
   readonly services: readonly ServiceStats[]
 }
@@ -30,6 +43,15 @@ export interface StatsReport {
 export class CoreStats {
   served = { ok: 0, failed: 0, overloaded: 0 }
   made = { ok: 0, failed: 0, retried: 0 }
+  readonly met: MetLimitsAbove = {
+    poolSize: 0,
+    queueSize: 0,
+    streamIdleTimeoutMs: 0,
+    shutdownTimeoutMs: 0,
+    maxWaiting: 0,
+    hookTimeoutMs: 0,
+    blockedLoopMs: 0,
+  }
   running = 0
   queued = 0
   calling = 0
@@ -46,6 +68,7 @@ export class CoreStats {
         lostPeers: counters.lostPeers,
         dropped: Object.fromEntries(counters.dropped),
       },
+      limits: { ...counters.met, ...this.met },
     }
   }
 }

@@ -11,8 +11,10 @@ export interface ChannelListener {
   onEvent(event: Event): void
   /** The conversation is over for a reason of the peer or the wire. The channel is closed already. */
   onLost(error: ZaskError): void
-  /** The peer has given the call up. Only zask peers say so. Where this is missing, they cannot. */
+  /** The peer that made the call has given it up. Only zask peers say so. Where this is missing, they cannot. */
   onCancel?(): void
+  /** The peer that serves the call has given it up, and says why as in an ERR. As above. */
+  onGivenUp?(event: Event): void
 }
 
 export interface ChannelOptions {
@@ -142,6 +144,7 @@ export class Channel extends TimerEntry {
     }
     // zerorpc never exceeds what was granted; a peer that does would fill the memory.
     if (++this.#unread > this.#options.window) {
+      this.peer.counters.met.window++
       this.lose(
         new ZaskError(
           'ZASK_WIRE_CREDIT',
@@ -163,10 +166,13 @@ export class Channel extends TimerEntry {
     this.#waiter = undefined
   }
 
-  /** Gives the conversation up: a zask peer is told at once, a plain one notices that the beats have stopped. */
-  cancel(): void {
+  /**
+   * Gives the conversation up: a zask peer is told at once, and why, a plain one notices that the beats have stopped.
+   * Throws what cannot be encoded.
+   */
+  cancel(why: readonly string[] | null = null, extra?: Readonly<Record<string, unknown>>): void {
     if (this.closed) return
-    if (this.peer.isZask) this.peer.emit(this.id, '_zask_cancel', null)
+    if (this.peer.isZask) this.peer.emit(this.id, '_zask_cancel', why, extra)
     this.close()
   }
 
@@ -223,15 +229,17 @@ export class Channel extends TimerEntry {
   #control(event: Event): void {
     if (event.name === '_zpc_hb') this.#onBeat()
     else if (event.name === '_zpc_more') this.#onCredit(event.args)
-    else if (this.peer.isZask) this.#onPeerCancels()
+    else if (this.peer.isZask) this.#onPeerCancels(event)
   }
 
-  /** Only who made a call can cancel it: from the side that serves it, the word means nothing. */
-  #onPeerCancels(): void {
+  /** Who made a call cancels it without a word, who serves it with a reason: each means nothing from the other side. */
+  #onPeerCancels(event: Event): void {
     const { listener } = this
-    if (listener?.onCancel === undefined) return
+    const isServing = Array.isArray(event.args)
+    if (listener === undefined || listener[isServing ? 'onGivenUp' : 'onCancel'] === undefined) return
     this.close()
-    listener.onCancel()
+    if (isServing) listener.onGivenUp?.(event)
+    else listener.onCancel?.()
   }
 
   /** Towards a peer not known to be zask we are passive: each beat is answered, and only who beats is judged. */
@@ -252,6 +260,7 @@ export class Channel extends TimerEntry {
     const given: unknown = Array.isArray(args) ? args[0] : undefined
     // zerorpc-python's sum for a zerorpc-node client runs far above what was meant, so the sum is cut, not refused.
     if (typeof given !== 'number' || !Number.isInteger(given) || given < 1 || given > maxCredit) {
+      this.peer.counters.met.credit++
       this.lose(
         new ZaskError('ZASK_WIRE_CREDIT', `The peer granted a credit that is no number of 1..${maxCredit}.`),
       )

@@ -2,7 +2,7 @@ import { ZaskError } from '../errors.ts'
 import type { Channel, ChannelListener } from './channel.ts'
 import type { WireCounters } from './counters.ts'
 import type { Event } from './event.ts'
-import { Multiplexer, type WireOptions } from './multiplexer.ts'
+import { maxEnvelopeFrames, Multiplexer, type WireOptions } from './multiplexer.ts'
 import { Peer } from './peer.ts'
 import type { SocketListener } from './socket.ts'
 import type { TimerWheel } from './timer-wheel.ts'
@@ -114,7 +114,11 @@ export class Connection extends Multiplexer {
 
   protected override socketListener(): SocketListener {
     return {
-      onMessage: (frames) => this.receive(this.#remote, frames.at(-1) as Buffer),
+      onMessage: (frames) => {
+        // A delimiter that may be missing, and the payload; what a proxy leaves of a way back is no longer.
+        if (frames.length > maxEnvelopeFrames + 2) this.counters.drop('too many parts')
+        else this.receive(this.#remote, frames.at(-1) as Buffer)
+      },
       onUp: () => this.#onUp(),
       onDown: () => this.#onDown(),
     }

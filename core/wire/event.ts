@@ -14,23 +14,20 @@ import {
 } from './event-shape.ts'
 import {
   bareRecord,
-  headerBytes,
   maxHeaderKeys,
   maxIdBytes,
   messageIdKey,
-  messageIdToken,
   nilId,
   noHeaders,
   furtherKeys,
   reservedKeys,
   responseToKey,
-  responseToToken,
   scalarBytes,
   versionKey,
-  versionTokens,
+  writeHead,
 } from './header.ts'
 import { isSame, PlainReader } from './plain-reader.ts'
-import { PlainWriter, writeTagged } from './plain-writer.ts'
+import { PlainWriter } from './plain-writer.ts'
 import { doubleMarks, keyOf, narrow } from './received.ts'
 import { length, Scanner } from './scan.ts'
 import { Sendable, tooLarge } from './sendable.ts'
@@ -341,24 +338,10 @@ export class EventWriter {
     return this.#slab.take()
   }
 
-  #header({ id, responseTo, extra }: OutgoingHeader): void {
-    const slab = this.#slab
+  #header(header: OutgoingHeader): void {
+    const { extra } = header
     const further = extra === undefined ? [] : furtherKeys(extra)
-    slab.reserve(headerBytes + id.length + (responseTo === undefined ? 0 : responseTo.length))
-    const { bytes } = slab
-    let { at } = slab
-    bytes[at++] = 0x93
-    const keys = (responseTo === undefined ? 2 : 3) + further.length
-    if (keys < 16) bytes[at++] = 0x80 | keys
-    else at = writeTagged(bytes, at, 0xde, 2, keys)
-    at = put(bytes, at, messageIdToken)
-    at += bytes.write(id, at, 'latin1')
-    at = put(bytes, at, versionTokens)
-    if (responseTo !== undefined) {
-      at = put(bytes, at, responseToToken)
-      at += bytes.write(responseTo, at, 'latin1')
-    }
-    slab.at = at
+    writeHead(this.#slab, header, further.length)
     for (const key of further) {
       this.#plain.text(key)
       this.#value(extra![key], `header.${key}`)
@@ -404,10 +387,4 @@ export class EventWriter {
     // It counts a scalar as a level; what is too deep was refused before it is asked.
     return new Encoder({ extensionCodec: extensions, useBigInt64, maxDepth: this.#limits.maxDepth + 1 })
   }
-}
-
-function put(bytes: Buffer, at: number, token: Buffer): number {
-  // A loop: these are too short for a native copy to be worth its call.
-  for (let index = 0; index < token.length; index++) bytes[at + index] = token[index]!
-  return at + token.length
 }

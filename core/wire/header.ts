@@ -1,18 +1,19 @@
 import { ZaskError } from '../errors.ts'
-import type { EventId } from './event-shape.ts'
+import type { EventId, OutgoingHeader } from './event-shape.ts'
+import { writeTagged } from './plain-writer.ts'
+import type { Slab } from './slab.ts'
 
 /** The keys that are the wire's own: as they are found, and as they are written, type byte first. */
 export const messageIdKey: Buffer = Buffer.from('message_id')
 export const responseToKey: Buffer = Buffer.from('response_to')
 export const versionKey: Buffer = Buffer.from('v')
-export const messageIdToken: Buffer = Buffer.from('\xaamessage_id', 'latin1')
-export const responseToToken: Buffer = Buffer.from('\xabresponse_to', 'latin1')
+const messageIdToken: Buffer = Buffer.from('\xaamessage_id', 'latin1')
+const responseToToken: Buffer = Buffer.from('\xabresponse_to', 'latin1')
 /** `v` with its value, 3. */
-export const versionTokens: Buffer = Buffer.from('\xa1v\x03', 'latin1')
+const versionTokens: Buffer = Buffer.from('\xa1v\x03', 'latin1')
 
 /** What a header takes beside its ids and further keys: array, map 16, the three keys, the version. */
-export const headerBytes: number =
-  1 + 3 + messageIdToken.length + responseToToken.length + versionTokens.length
+const headerBytes = 1 + 3 + messageIdToken.length + responseToToken.length + versionTokens.length
 
 /** Further keys must not have these names. `zmqid` was local to the receiver in zerorpc 0.4 and before. */
 export const reservedKeys: readonly string[] = ['message_id', 'v', 'response_to', 'zmqid', '__proto__']
@@ -31,6 +32,31 @@ export const noHeaders: Record<string, unknown> = Object.freeze(bareRecord())
 export function bareRecord(): Record<string, unknown> {
   const record: Record<string, unknown> = Object.create(null)
   return record
+}
+
+/** Writes the head of an event and the wire's own keys; `further` keys are to follow. */
+export function writeHead(slab: Slab, { id, responseTo }: OutgoingHeader, further: number): void {
+  slab.reserve(headerBytes + id.length + (responseTo === undefined ? 0 : responseTo.length))
+  const { bytes } = slab
+  let { at } = slab
+  bytes[at++] = 0x93
+  const keys = (responseTo === undefined ? 2 : 3) + further
+  if (keys < 16) bytes[at++] = 0x80 | keys
+  else at = writeTagged(bytes, at, 0xde, 2, keys)
+  at = put(bytes, at, messageIdToken)
+  at += bytes.write(id, at, 'latin1')
+  at = put(bytes, at, versionTokens)
+  if (responseTo !== undefined) {
+    at = put(bytes, at, responseToToken)
+    at += bytes.write(responseTo, at, 'latin1')
+  }
+  slab.at = at
+}
+
+function put(bytes: Buffer, at: number, token: Buffer): number {
+  // A loop: these are too short for a native copy to be worth its call.
+  for (let index = 0; index < token.length; index++) bytes[at + index] = token[index]!
+  return at + token.length
 }
 
 /** How many bytes nil, a boolean or a number of this type takes; 0 for all that is none of these. */

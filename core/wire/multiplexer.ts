@@ -21,13 +21,15 @@ export interface WireOptions {
   readonly maxChannelsPerPeer: number
   /** Bytes that may wait for one peer. */
   readonly maxPendingBytes: number
+  /** How long a new connection has for the handshake of ZeroMQ, in milliseconds. */
+  readonly handshakeTimeoutMs: number
   readonly lingerMs: number
 }
 
 /** Peers that are remembered without an open channel, for what they have shown. */
 const maxIdlePeers = 10_000
 /** Routing frames before the payload: more is no proxy chain but an attack. */
-const maxEnvelopeFrames = 8
+export const maxEnvelopeFrames = 8
 /** ZeroMQ's limit for the identity of a peer. What is remembered of each must not be the peer's to choose. */
 const maxIdentityBytes = 255
 const maxPooledWriters = 64
@@ -62,6 +64,7 @@ export abstract class Multiplexer implements PeerHost {
   /** The peer whose message is being read, and how many events that message held so far. */
   #from: Peer | undefined
   #eventsInMessage = 0
+  #malformed: string | undefined
   #openChannels = 0
   #sentAt = -Infinity
 
@@ -77,6 +80,7 @@ export abstract class Multiplexer implements PeerHost {
     this.#reader = new EventReader(options.events)
     this.socket = new WireSocket(kind, this.socketListener(), {
       maxFrameBytes: options.events.maxBytes + flushBytes,
+      handshakeTimeoutMs: options.handshakeTimeoutMs,
       lingerMs: options.lingerMs,
       heartbeatMs: options.heartbeatMs,
     })
@@ -95,6 +99,7 @@ export abstract class Multiplexer implements PeerHost {
   protected receive(peer: Peer, payload: Buffer): void {
     this.#from = peer
     this.#eventsInMessage = 0
+    this.#malformed = undefined
     let complaint: string | undefined
     try {
       complaint = this.#reader.read(payload, this.#route)
@@ -103,7 +108,7 @@ export abstract class Multiplexer implements PeerHost {
       complaint = 'fault in a listener'
     }
     this.#from = undefined
-    if (complaint !== undefined) this.counters.drop(complaint)
+    if (complaint !== undefined) this.counters.drop(complaint, this.#malformed)
   }
 
   protected channel(peer: Peer, id: EventId, listener: ChannelListener | undefined): Channel {
@@ -144,6 +149,10 @@ export abstract class Multiplexer implements PeerHost {
     if (!peer.isZask && (event.headers[announcementKey] !== undefined || this.#eventsInMessage > 0))
       this.#show(peer, event.headers[beatKey])
     this.#eventsInMessage++
+    if (event.malformed !== undefined) {
+      this.#malformed = event.malformed
+      this.counters.unreadable(event.malformed)
+    }
     if (event.responseTo !== undefined) {
       const channel = peer.channels.get(event.responseTo)
       if (channel !== undefined) {
@@ -235,10 +244,9 @@ export class ServerMultiplexer extends Multiplexer {
   #onMessage(frames: Buffer[]): void {
     const payload = frames.at(-1) as Buffer
     const envelopeLength = frames.length > 2 ? frames.length - 2 : 1
-    if (frames.length < 2 || !isEnvelope(frames, envelopeLength)) {
-      this.counters.drop('routing envelope')
-      return
-    }
+    if (envelopeLength > maxEnvelopeFrames) return this.counters.drop('too many parts')
+    if (frames.length < 2 || !isEnvelope(frames, envelopeLength))
+      return this.counters.drop('routing envelope')
     const key =
       envelopeLength === 1 ? (frames[0] as Buffer).toString('latin1') : envelopeKey(frames, envelopeLength)
     this.receive(this.#peer(key, frames, envelopeLength), payload)
@@ -303,11 +311,10 @@ export class ServerMultiplexer extends Multiplexer {
       this.counters.drop('unknown channel')
       return
     }
-    if (
-      peer.channels.size >= this.options.maxChannelsPerPeer ||
-      this.openChannels >= this.options.maxChannels
-    ) {
+    const { maxChannels, maxChannelsPerPeer } = this.options
+    if (peer.channels.size >= maxChannelsPerPeer || this.openChannels >= maxChannels) {
       this.counters.drop('too many channels')
+      this.counters.met[peer.channels.size >= maxChannelsPerPeer ? 'maxChannelsPerPeer' : 'maxChannels']++
       if (!controlEvents.has(name)) this.#refuse(peer, id, event.version)
       return
     }
@@ -363,7 +370,6 @@ class Patience extends TimerEntry {
 }
 
 function isEnvelope(frames: Buffer[], length: number): boolean {
-  if (length > maxEnvelopeFrames) return false
   for (let index = 0; index < length; index++) {
     if ((frames[index] as Buffer).length > maxIdentityBytes) return false
   }

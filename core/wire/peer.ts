@@ -81,6 +81,10 @@ export class Peer {
     return this.#host.wheel
   }
 
+  get counters(): WireCounters {
+    return this.#host.counters
+  }
+
   get pendingBytes(): number {
     return this.#pendingBytes
   }
@@ -143,6 +147,7 @@ export class Peer {
       writer.write({ id, responseTo, extra }, name, args)
     } catch (error) {
       if (collected === undefined) this.#host.giveBackWriter(writer)
+      this.#host.counters.unsendable(error)
       throw error
     }
     if (announcing) this.announced = true
@@ -170,6 +175,7 @@ export class Peer {
     this.#pendingBytes += payload.byteLength
     if (this.#pendingBytes > this.#host.maxPendingBytes && this.#queue.length > 0) {
       const seen = this.#pendingBytes
+      this.#host.counters.met.maxPendingBytes++
       this.reset()
       this.#host.onPeerGone(
         this,

@@ -257,6 +257,7 @@ export class Sendable {
       throw new ZaskError(
         'ZASK_WIRE_TOO_LARGE',
         `${message}. Send it in parts, as a stream, or raise the limit on both sides.`,
+        { details: { limit: 'maxNodes', maxNodes } },
       )
     }
     this.#checkSize()
@@ -285,13 +286,13 @@ export class Sendable {
     }
     this.#level = Math.min(level, 6)
     const advice = 'Send a flatter copy; an entity of an ORM is to be turned into a plain object first.'
-    return this.#refuse(`more than ${maxDepth} levels (maxDepth)`, advice)
+    return this.#refuse(`more than ${maxDepth} levels (maxDepth)`, advice, 'maxDepth')
   }
 
-  #refuse(what: string, advice: string): ZaskError {
+  #refuse(what: string, advice: string, limit?: string): ZaskError {
     const path = this.#where()
     return new ZaskError('ZASK_WIRE_NOT_ENCODABLE', `Cannot send ${path}: it is ${what}. ${advice}`, {
-      details: { path, what },
+      details: { path, what, ...(limit === undefined ? {} : { limit }) },
     })
   }
 
@@ -323,8 +324,8 @@ export function isReadable(value: object): value is Readonly<Record<string, unkn
 export function tooLarge(what: string, bytes: number, maxBytes: number, atLeast = false): ZaskError {
   return new ZaskError(
     'ZASK_WIRE_TOO_LARGE',
-    `Cannot send ${what}: it takes ${atLeast ? 'at least ' : ''}${bytes} bytes, the limit is ${maxBytes} (maxBytes). ` +
+    `Cannot send ${what}: it takes ${atLeast ? 'at least ' : ''}${bytes} bytes, the limit is ${maxBytes} (maxEventBytes). ` +
       'Send it in parts, as a stream, or raise the limit on both sides.',
-    { details: { bytes, maxBytes } },
+    { details: { limit: 'maxEventBytes', bytes, maxBytes } },
   )
 }

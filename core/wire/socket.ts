@@ -6,6 +6,8 @@ import { describeThrown, ZaskError } from '../errors.ts'
 export interface SocketOptions {
   /** Largest frame taken from a peer, in bytes; libzmq cuts the connection of one that sends more. */
   maxFrameBytes: number
+  /** How long a new connection has for ZeroMQ's handshake, in milliseconds. */
+  handshakeTimeoutMs: number
   /** How long closing waits for unsent messages, in milliseconds. */
   lingerMs: number
   /** Milliseconds between the beats of a channel, null for none: ZeroMQ's own beats are as quick, or quicker. */
@@ -61,7 +63,7 @@ export class WireSocket {
       // ZeroMQ's own beats find dead hosts and cut cables; the beats of zerorpc find blocked event loops.
       heartbeatInterval: beatMs,
       heartbeatTimeout: 3 * beatMs,
-      handshakeInterval: 2000,
+      handshakeInterval: options.handshakeTimeoutMs,
     }
     this.#listener = listener
     if (kind === 'router') {
@@ -107,6 +109,14 @@ export class WireSocket {
 
   connect(endpoint: string): void {
     checkEndpoint(endpoint)
+    if (/^tcp:.*:(0|\*)$/.test(endpoint)) {
+      throw new ZaskError(
+        'ZASK_ENDPOINT_INVALID',
+        `Cannot connect to '${endpoint}': port 0 and * mean a free port to bind. Connect to the endpoint that start ` +
+          'has answered with.',
+        { details: { endpoint } },
+      )
+    }
     this.#prepare(endpoint)
     try {
       this.#socket.connect(endpoint)

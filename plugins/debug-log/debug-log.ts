@@ -1,13 +1,7 @@
 import { resolve } from 'node:path'
 import bunyan from 'bunyan'
-import { type Call, type Plugin, ZaskError } from '../../core/index.ts'
-import {
-  checkLogOptions,
-  LogFile,
-  type LogFileOptions,
-  type OptionRule,
-  StandardOutput,
-} from '../log-file.ts'
+import { type Call, type OptionRule, type Plugin, ZaskError } from '../../core/index.ts'
+import { checkLogOptions, LogFile, type LogFileOptions, StandardOutput } from '../log-file.ts'
 import { type Level, type LoggedCall, RecordLogger } from './record-logger.ts'
 import { jsonText, type LogRecord, readableText } from './record-text.ts'
 import { watchCalls, watchEvents, watchHooks } from './watch.ts'

@@ -1,12 +1,5 @@
-import { inspect } from 'node:util'
-import { ZaskError } from '../../core/index.ts'
+import { checkOptions, type OptionRule } from '../../core/index.ts'
 import type { LogFileOptions } from './log-file.ts'
-
-/** What an option may be, and how a message calls that. */
-export interface OptionRule {
-  readonly called: string
-  accepts(value: unknown): boolean
-}
 
 const rules: Readonly<Record<Exclude<keyof LogFileOptions, 'dayOf'>, OptionRule>> = {
   rotate: { called: "'daily' or 'none'", accepts: (value) => value === 'daily' || value === 'none' },
@@ -33,20 +26,5 @@ export function checkLogOptions(
   options: object,
   own: Readonly<Record<string, OptionRule>>,
 ): void {
-  if (typeof options !== 'object' || options === null) {
-    throw invalid(`${plugin} takes an object of options, got ${inspect(options)}.`)
-  }
-  const all: Readonly<Record<string, OptionRule>> = { ...own, ...rules }
-  for (const [name, value] of Object.entries(options)) {
-    const rule = Object.hasOwn(all, name) ? all[name] : undefined
-    if (rule === undefined) {
-      throw invalid(`${plugin} has no option '${name}'. It has ${Object.keys(all).join(', ')}.`)
-    }
-    if (value === undefined || rule.accepts(value)) continue
-    throw invalid(`${name} of ${plugin} is ${rule.called}, got ${inspect(value, { depth: 0 })}.`)
-  }
-}
-
-function invalid(message: string): ZaskError {
-  return new ZaskError('ZASK_OPTION_INVALID', message)
+  checkOptions(plugin, options, { ...own, ...rules })
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import {
+  checkOptions,
   type Client,
   type ClientOptions,
   type ConfigOf,
@@ -61,7 +62,7 @@ export async function testCore<
   const S extends readonly object[],
   const P extends readonly Plugin[] = readonly [],
 >(options: TestCoreOptions<P, S>): Promise<TestCore<P, S>> {
-  checkNames(options)
+  checkOptions('testCore', options, names)
   const { services } = options
   if (!Array.isArray(services) || services.length === 0) {
     throw optionError('testCore serves a list of at least one service: testCore({ services: [new Users()] })')
@@ -112,17 +113,8 @@ function createTestCore<P extends readonly Plugin[]>(
   return core
 }
 
-const names: readonly string[] = ['services', 'plugins', 'config', 'root', 'core', 'start', 'client']
-
 /** A misspelt option would leave a plugin out of the test, and the test would pass. */
-function checkNames(options: unknown): void {
-  if (typeof options !== 'object' || options === null) {
-    throw optionError('testCore takes an object of options: testCore({ services: [new Users()] })')
-  }
-  const unknown = Object.keys(options).find((name) => !names.includes(name))
-  if (unknown !== undefined)
-    throw optionError(`testCore has no option '${unknown}'. It has ${names.join(', ')}`)
-}
+const names: readonly string[] = ['services', 'plugins', 'config', 'root', 'core', 'start', 'client']
 
 function givenCore<P extends readonly Plugin[]>(options: TestCoreOptions<P, readonly object[]>): Core<P> {
   for (const key of ['plugins', 'config', 'root'] as const) {

@@ -140,6 +140,16 @@ describe('a client', () => {
     expect(await failure(core.client('tcp://nowhere'))).include({ code: 'ZASK_ENDPOINT_INVALID' })
   })
 
+  it('refuses to connect to a port that is none', async () => {
+    const core = cores.make()
+    for (const endpoint of ['tcp://127.0.0.1:0', 'tcp://127.0.0.1:*']) {
+      const error = await failure(core.client(endpoint))
+      expect(error.code, endpoint).equal('ZASK_ENDPOINT_INVALID')
+      expect(error.message).include('a free port to bind')
+    }
+    expect(core.stats.now.channels).equal(0)
+  })
+
   it('refuses what only JavaScript can say, and leaves nothing of such a call behind', async () => {
     const { endpoint } = await cores.serve(new Echo())
     const { core, client } = await cores.client<Echo>(endpoint)

@@ -31,6 +31,11 @@ class Adder {
 const cores = new Cores()
 afterEach(() => cores.close())
 
+const make =
+  (config: object): (() => unknown) =>
+  () =>
+    createCore({ config })
+
 describe('createCore', () => {
   it('refuses an option it does not have, and names the one that was meant', () => {
     expect(() => createCore({ plugin: [] } as object)).to.throw("Did you mean 'plugins'?")
@@ -46,6 +51,34 @@ describe('createCore', () => {
     expect(() => cores.make([throwing])).to.throw('plugin broken failed in apply: no disk')
     const promising: Plugin = { name: 'slow', apply: () => Promise.resolve() as unknown as void }
     expect(() => cores.make([promising])).to.throw('plugin slow returned a promise from apply')
+  })
+
+  it('refuses config keys that nobody owns or that would not count, and names the one that was meant', () => {
+    expect(make({ DEBUGG: false }))
+      .to.throw('the config key DEBUGG, which nobody owns. Did you mean DEBUG?')
+      .with.property('code', 'ZASK_OPTION_INVALID')
+    expect(make({ LIMIT_POOLSIZE: 5 })).to.throw('Did you mean LIMIT_POOL_SIZE?')
+    expect(make({ DATABASE_URI: 'sqlite://' })).to.throw('List the plugin that owns it')
+    expect(make({ debug: false })).to.throw('Config key debug of createCore is not UPPERCASE. Write DEBUG.')
+    const owning: Plugin<{ config: { MAIL_PORT: number; MAIL_HOST: string } }> = {
+      name: 'mail',
+      defaults: { MAIL_PORT: 25 },
+      apply: ({ config }) => config.check('MAIL_HOST', 'text'),
+    }
+    const { config } = createCore({ plugins: [owning], config: { MAIL_PORT: 26, MAIL_HOST: 'post' } })
+    expect([config.MAIL_PORT, config.MAIL_HOST]).deep.equal([26, 'post'])
+  })
+
+  it('refuses a logger that could not log, and keeps the one it has', () => {
+    const core = cores.make()
+    const { log } = core
+    for (const wrong of [null, undefined, {}, 'log', () => 1]) {
+      expect(() => core.setLogger(wrong as never), typeof wrong)
+        .to.throw("setLogger takes a logger such as bunyan's, got ")
+        .with.property('code', 'ZASK_OPTION_INVALID')
+    }
+    expect(() => core.setLogger({ ...log, child: undefined } as never)).to.throw('child')
+    expect(core.log).equal(log)
   })
 
   it('gives core.call to nobody outside of a call', () => {
@@ -185,7 +218,9 @@ describe('hooks around real calls', () => {
     expect(await client.greet('you')).equal('hello you')
     expect(await core.stop()).equal(0)
     expect(ended).deep.equal(['greet'])
-    expect(cores.logged.join('')).match(/a tap of afterCall has not finished for 0.05 s.*taps: hanging/)
+    expect(cores.logged.join('')).match(
+      /without its observers: plugin hanging has not finished in afterCall for 0.05 s/,
+    )
   })
 })
 

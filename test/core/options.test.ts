@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { checkOptions, milliseconds, wholeNumber, wireOptions } from '../../core/options.ts'
+import { checkOptions, milliseconds, wireOptions } from '../../core/options.ts'
 
 describe('wireOptions', () => {
   it('fills in the documented defaults', () => {
@@ -31,6 +31,9 @@ describe('wireOptions', () => {
         .to.throw('heartbeat is { intervalMs: 10 or more } or null')
         .with.property('code', 'ZASK_OPTION_INVALID')
     }
+    expect(() => wireOptions({ heartbeat: { intervalMs: 50, timeoutMs: 5 } as never }, 0)).to.throw(
+      "heartbeat has no option 'timeoutMs'",
+    )
   })
 
   it('names option, range and value where one is out of range', () => {
@@ -40,20 +43,10 @@ describe('wireOptions', () => {
   })
 })
 
-describe('wholeNumber and milliseconds', () => {
-  it('take the default for undefined only', () => {
-    expect(wholeNumber('n', undefined, 5, 0, 10)).equal(5)
-    expect(() => wholeNumber('n', null as never, 11, 0, 10)).to.throw()
+describe('milliseconds', () => {
+  it('take the default for undefined only, and refuse what is no time', () => {
     expect(milliseconds('ms', undefined, 5)).equal(5)
     expect(milliseconds('ms', Infinity, 5)).equal(Infinity)
-  })
-
-  it('refuse what is no such number', () => {
-    for (const value of [-1, 11, 1.5, Number.NaN, '5', {}, null]) {
-      expect(() => wholeNumber('n', value as never, 5, 0, 10), JSON.stringify(value)).to.throw(
-        'n is a whole number',
-      )
-    }
     for (const value of [0, -1, Number.NaN, '5', {}, null]) {
       expect(() => milliseconds('ms', value as never, 5), JSON.stringify(value)).to.throw(
         'above 0, or Infinity',
@@ -72,6 +65,17 @@ describe('checkOptions', () => {
     )
     expect(() => check({ zebra: 1 })).to.throw('It has bind, poolSize.')
     expect(() => check(null as never)).to.throw('start takes an object of options, got null')
-    expect(() => check('tcp://x' as never)).to.throw('got tcp://x')
+    expect(() => check('tcp://x' as never)).to.throw("got 'tcp://x'")
+  })
+
+  it('holds values against rules where there are any, undefined being none', () => {
+    const rules = { keep: { called: 'a number of files', accepts: (value: unknown) => value === 1 } }
+    expect(() => checkOptions('my-plugin', { keep: 1 }, rules)).not.to.throw()
+    expect(() => checkOptions('my-plugin', { keep: undefined }, rules)).not.to.throw()
+    expect(() => checkOptions('my-plugin', { keep: 2 }, rules))
+      .to.throw('keep of my-plugin is a number of files, got 2.')
+      .with.property('code', 'ZASK_OPTION_INVALID')
+    expect(() => checkOptions('my-plugin', { kep: 1 }, rules)).to.throw("Did you mean 'keep'?")
+    expect(() => checkOptions('my-plugin', { toString: 1 }, rules)).to.throw("has no option 'toString'")
   })
 })

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { type Call, createCallStorage } from '../../core/call.ts'
 import { HookSet } from '../../core/hooks.ts'
 import type { Kernel } from '../../core/kernel.ts'
+import { defaultLimits } from '../../core/limits.ts'
 import { createLogger } from '../../core/logger.ts'
 import { wireOptions } from '../../core/options.ts'
 import { ProcessGauge } from '../../core/process-gauge.ts'
@@ -131,6 +132,7 @@ export class Session implements ServedCallOwner {
   readonly acts: Acts = new Acts()
   readonly kernel: Kernel
   readonly figures: ServiceFigures = new ServiceFigures()
+  readonly streamIdleTimeoutMs: number = defaultLimits.streamIdleTimeoutMs
   readonly #wheel: TimerWheel
   readonly #ends = new Map<ServedCall, number>()
   readonly #ids = new Map<string, Set<string>>()
@@ -151,7 +153,7 @@ export class Session implements ServedCallOwner {
       gauge: new ProcessGauge(),
       log: () => log,
       nextId: () => String(++this.#names),
-      hookTimeoutMs: 10_000,
+      limits: defaultLimits,
       debug: false,
     }
     const service = Service.from(this.acts)

@@ -197,7 +197,7 @@ describe('access-log', () => {
   })
 
   it('refuses an option it does not have, and values that would delete what is to be kept', () => {
-    expect(making({ rotat: 'none' })).to.throw("accessLog has no option 'rotat'. It has format, rotate, keep")
+    expect(making({ rotat: 'none' })).to.throw("accessLog has no option 'rotat'. Did you mean 'rotate'?")
     expect(making('json')).to.throw("accessLog takes an object of options, got 'json'.")
     expect(making(null)).to.throw('accessLog takes an object of options, got null.')
     expect(making({ rotate: 'nightly' })).to.throw("rotate of accessLog is 'daily' or 'none', got 'nightly'.")

@@ -431,7 +431,7 @@ describe('an event', () => {
       expect(limited.write({ id: '\x01' }, 'm', [{ a: 'x'.repeat(1900) }])).to.be.at.most(2000)
       expect(() => limited.write({ id: '\x01' }, 'm', [{ a: 'x'.repeat(1990) }])).to.throw(
         ZaskError,
-        /takes \d{4} bytes, the limit is 2000 \(maxBytes\)/,
+        /takes \d{4} bytes, the limit is 2000 \(maxEventBytes\)/,
       )
       expect(() => limited.write({ id: '\x01' }, 'm', [{ a: 'x'.repeat(5000) }])).to.throw(
         ZaskError,

@@ -127,7 +127,8 @@ describe('the multiplexer of a server', () => {
       ])
       await client.sendFrames([Buffer.alloc(256), '', pack({ message_id: 'c', v: 3 }, 'e', [1])])
       expect((await client.call('echo', ['well'])).args).to.deep.equal(['well'])
-      expect(droppedFor('routing envelope')).to.equal(3)
+      expect([droppedFor('too many parts'), droppedFor('routing envelope')]).to.deep.equal([2, 1])
+      expect(counters.met.messageParts).to.equal(2)
       expect(accepted).to.have.length(1)
     })
 

@@ -35,6 +35,7 @@ describe('a socket', () => {
       { onMessage: () => undefined, ...listener },
       {
         maxFrameBytes: 1024 * 1024,
+        handshakeTimeoutMs: 2000,
         lingerMs: 0,
         heartbeatMs: 5000,
       },
