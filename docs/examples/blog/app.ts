@@ -8,3 +8,4 @@ export const db = mikroOrm({ entities: [User, Post] })
 
 export const core = createCore({ root: import.meta.dirname, plugins: [...defaults(), quota(), db] })
 await core.config.fromFile('setting.ts')
+core.config.fromPrefixedEnv() // ZASK_DEBUG=true

@@ -6,8 +6,8 @@ import { Users } from './users.ts'
 
 const example = 'docs/examples/blog'
 // What was set for this terminal is needed in the other one, too.
-const set = Object.entries(process.env).filter(([name]) => name.startsWith('BLOG_'))
-const env = set.map(([name, value]) => `${name}='${value}' `).join('')
+const port = process.env['BLOG_PORT']
+const env = port === undefined ? '' : `BLOG_PORT=${port} `
 const zask = `${env}npm run -s zask --`
 const app = `--app ${example}/caller.ts`
 
