@@ -3,7 +3,7 @@ const perDoubling = 16
 /** Up to 2^31 µs, which is 35 minutes; what takes longer counts as that long. */
 const bucketCount = 448
 
-/** How many values were up to so many microseconds, and more than the bucket before says. */
+/** So many durations were up to so many microseconds, and longer than the bucket before them says. */
 export type Bucket = readonly [upToUs: number, count: number]
 
 /** Counts durations in log-linear buckets: a few operations on numbers per value, nothing allocated. */
@@ -27,7 +27,14 @@ export class Histogram {
   }
 }
 
-/** In milliseconds: so long the quickest took of which `share` is not longer; null where there are no values. */
+/**
+ * A quantile of durations, in milliseconds: `share` of them, such as 0.99, are at most so long. Null where there are none.
+ *
+ * ```ts
+ * const { latency } = (await client.$call('_zask_stats')) as ServerStats
+ * quantile(latency.buckets, 0.999)
+ * ```
+ */
 export function quantile(buckets: readonly Bucket[], share: number): number | null {
   const total = buckets.reduce((sum, [, count]) => sum + count, 0)
   let seen = 0

@@ -15,7 +15,9 @@ import { commonOptions, parse } from './parse.ts'
 import { pingCommand } from './ping.ts'
 import { type PluginCommand, pluginCommands } from './plugin-commands.ts'
 import { applicationOptions } from './remote.ts'
+import { replCommand } from './repl.ts'
 import { startCommand } from './start.ts'
+import { topCommand } from './top.ts'
 import { isZerorpc, runZerorpc, zerorpcOptions } from './zerorpc.ts'
 
 const commands: ReadonlyMap<string, Command> = new Map([
@@ -24,6 +26,8 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ['ping', pingCommand],
   ['types', typesCommand],
   ['bench', benchCommand],
+  ['top', topCommand],
+  ['repl', replCommand],
   ['new', newCommand],
   ['start', startCommand],
   ['hooks', hooksCommand],

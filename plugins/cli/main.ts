@@ -23,6 +23,8 @@ const code = await runCli(process.argv.slice(2), {
   // As Node decides it: NO_COLOR, FORCE_COLOR, TERM.
   colours: stdout.isTTY && stdout.hasColors(),
   signal: interrupted.signal,
+  input: stdin,
+  output: stdout,
 })
 // A core that was stopped by a signal may have left its own code.
 if (code !== 0) process.exitCode = code

@@ -2,6 +2,7 @@ import { type Client, type ClientOptions, type Core, createCore } from '../../co
 import { type CommandLine, Misuse, numberOption, type Options, textsOption } from '../command/command.ts'
 import { escapeControls, type Terminal } from '../command/terminal.ts'
 import { findApplication, howToName, loadCore } from './application.ts'
+import type { Place } from './places.ts'
 
 /** What every command has that may need an application. */
 export const applicationOptions: Options = {
@@ -68,7 +69,17 @@ export class Remotes implements AsyncDisposable {
     const options = clientOptions(this.#line, isEndpoint)
     const told = this.#line.options['app'] !== undefined
     const core = isEndpoint && !told ? (this.#bare ??= createCore()) : await this.application(target)
-    const client = await core.client(endpointsOf(target), options)
+    return this.#remote(core, await core.client(endpointsOf(target), options))
+  }
+
+  /** A client of one place of a service of the application. */
+  async openAt({ service, version, endpoint }: Place): Promise<Remote> {
+    const core = await this.application(service)
+    const options = { ...clientOptions(this.#line, true), service, ...(version !== null && { version }) }
+    return this.#remote(core, await core.client(endpoint, options))
+  }
+
+  #remote(core: Core, client: Client): Remote {
     if (this.#line.options['debug'] === true) showEvents(core, this.#line.terminal)
     const found = client.$endpoints.map(({ endpoint }) => endpoint).join(', ')
     return { client: client.$with({ signal: this.#line.terminal.signal }), target: found }

@@ -1,3 +1,4 @@
+import type { ReadStream, WriteStream } from 'node:tty'
 import { inspect, styleText } from 'node:util'
 
 /** Where the command line writes, and what ends it. */
@@ -13,6 +14,10 @@ export interface Terminal {
   readonly colours: boolean
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal
+  /** stdin, for commands that read keys or line by line. It may be no terminal: `isTTY` says so. */
+  readonly input: ReadStream
+  /** stdout, for commands that draw on it. It may be no terminal: `isTTY` says so. */
+  readonly output: WriteStream
 }
 
 /** What a user may do with the code a command ends with. */

@@ -1,3 +1,5 @@
+import { PassThrough } from 'node:stream'
+import type { ReadStream, WriteStream } from 'node:tty'
 import { runCli } from '../../plugins/cli/cli.ts'
 
 export interface Said {
@@ -16,6 +18,9 @@ export async function zaskHere(...argv: string[]): Promise<Said> {
     live: false,
     colours: false,
     signal: new AbortController().signal,
+    // Both are asked first whether they are terminals, and are none.
+    input: new PassThrough() as unknown as ReadStream,
+    output: new PassThrough() as unknown as WriteStream,
   })
   return { code, ...said }
 }
