@@ -18,8 +18,11 @@ export interface ClientOptions extends EndOptions {
   timeoutMs?: number
   /** Header keys to send along with each call. */
   headers?: Readonly<Record<string, unknown>>
-  /** Binds the endpoint in place of connecting: for servers that connect out to their client. Default: false. */
-  bind?: boolean
+  /**
+   * For servers that connect out to their client: true binds the target in place of connecting to it; endpoints are
+   * bound beside it. Default: false.
+   */
+  bind?: boolean | string | readonly string[]
   /** Calls that may wait for an endpoint to come up; beyond it they fail as Unreachable. Default: 10,000. */
   maxWaiting?: number
 }
@@ -93,9 +96,9 @@ export class ClientEnd implements MadeCallOwner {
     }))
   }
 
-  async open(bind: boolean): Promise<void> {
+  async open(isBound: (endpoint: string) => boolean): Promise<void> {
     for (const target of this.#targets) {
-      if (bind) target.endpoint = await target.connection.bind()
+      if (isBound(target.endpoint)) target.endpoint = await target.connection.bind()
       else target.connection.connect()
     }
   }

@@ -217,20 +217,23 @@ class LiveCore {
 
   async client<T>(target: string | readonly string[], options: ClientOptions = {}): Promise<Client<T>> {
     checkOptions('client', options, clientOptionNames)
-    checkKinds(options, { version: 'text', service: 'text', headers: 'object', bind: 'boolean' })
+    checkKinds(options, { version: 'text', service: 'text', headers: 'object' })
+    const { bind = false } = options
+    const bound = typeof bind === 'boolean' ? [] : list('bind', bind)
     checkLimits(options)
     this.#refuseStopped()
     await this.#configLoaded()
     const found = await this.#within('resolveEndpoint', locate(this.#hooks, target, options.version))
     this.#refuseStopped()
+    const endpoints = [...found.endpoints, ...bound]
     const about = { ...options, ...found.about }
-    const end: ClientEnd = new ClientEnd(this.#kernel, found.endpoints, about, this.#limits, () =>
+    const end: ClientEnd = new ClientEnd(this.#kernel, endpoints, about, this.#limits, () =>
       this.#clients.delete(end),
     )
     this.#clients.add(end)
     try {
       // A client made within a call lives on after it: its socket must not keep that call as the current one.
-      await this.#outside(() => end.open(options.bind === true))
+      await this.#outside(() => end.open((endpoint) => bind === true || bound.includes(endpoint)))
     } catch (error) {
       await end.close()
       throw error

@@ -125,10 +125,17 @@ function clientOptions(line: CommandLine, isEndpoint: boolean): ClientOptions {
   return {
     timeoutMs: seconds === 0 ? Infinity : seconds * 1000,
     heartbeat: heartbeatOption(line),
-    ...(line.options['bound'] === true && { bind: true }),
+    ...boundOption(line),
     ...(asked !== undefined && !isEndpoint && { version: asked }),
     headers: { ...(asked !== undefined && isEndpoint && { service_version: asked }), ...headers },
   }
+}
+
+/** What zerorpc's `--bind` says of a client: everything is bound, or these endpoints are, too. */
+function boundOption({ options }: CommandLine): Pick<ClientOptions, 'bind'> {
+  const { bound } = options
+  if (bound === true) return { bind: true }
+  return Array.isArray(bound) && bound.length > 0 ? { bind: bound.map(String) } : {}
 }
 
 /** `--heartbeat` in seconds, 0 for none, and `--active-hb`. */

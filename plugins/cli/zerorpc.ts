@@ -61,13 +61,12 @@ export async function runZerorpc(
   const endpoints = isTold ? connects : [address as string]
   const words = isTold ? line.words : rest
   if (line.options['server'] === true) return await serve(line, words, endpoints, binds)
-  if (connects.length > 0 && binds.length > 0) {
-    throw new Misuse('A client connects or binds, not both: leave --connect or --bind out.')
-  }
+  // A client that only binds has its endpoints as its target.
+  const target = endpoints.length > 0 ? endpoints : binds
   const called: CommandLine = {
     ...line,
-    words: [[...endpoints, ...binds].join(','), ...words],
-    options: { ...line.options, bound: binds.length > 0 },
+    words: [target.join(','), ...words],
+    options: { ...line.options, bound: endpoints.length > 0 ? binds : true },
   }
   const isInspected = line.options['inspect'] === true || words.length === 0
   return await (isInspected ? inspectCommand : callCommand).run(called)

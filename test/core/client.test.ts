@@ -84,6 +84,17 @@ describe('a client', () => {
     expect(items).deep.equal([0, 1, 2])
   })
 
+  it('can connect to one service, and be connected to by another, at the same time', async () => {
+    const { endpoint } = await cores.serve(new Echo())
+    const { client } = await cores.client<Echo>(endpoint, { bind: 'tcp://127.0.0.1:*' })
+    const [connected, bound] = client.$endpoints.map((one) => one.endpoint)
+    expect(connected).equal(endpoint)
+    expect(bound).match(/:[1-9]\d*$/)
+    await cores.make().start(new Echo(), { connect: bound as string, signals: false })
+    await until(() => client.$endpoints.every(({ up }) => up))
+    expect(await Promise.all([1, 2, 3, 4].map((value) => client.echo(value)))).deep.equal([1, 2, 3, 4])
+  })
+
   it('is neither a promise nor JSON, though every name is a method', async () => {
     const { endpoint } = await cores.serve(new Echo())
     const { client } = await cores.client<Echo>(endpoint)
@@ -157,7 +168,7 @@ describe('a client', () => {
     expect((await make({ version: 1 })).message).equal('version is a text, got 1.')
     expect((await make({ service: '' })).message).equal("service is a text, got ''.")
     expect((await make({ headers: 'key' })).message).equal("headers is an object of header keys, got 'key'.")
-    expect((await make({ bind: 'yes' })).message).equal("bind is true or false, got 'yes'.")
+    expect((await make({ bind: 5 })).message).match(/^bind is an endpoint, .* got 5\.$/)
     for (const options of [{ timeout: 5 }, null, { signal: new AbortController() }, { headers: ['key'] }]) {
       const title = JSON.stringify(options)
       const wrong = options as never

@@ -51,6 +51,11 @@ export async function withPlugins(): Promise<void> {
   })
   core.hooks.resolveEndpoint.tap('a', () => {})
   core.hooks.resolveEndpoint.tap('a', async () => null)
+  const greetings = core.hooks.custom<string[]>('greetings')
+  greetings.tap('a', (list) => void same<Equal<typeof list, string[]>>())
+  greetings.tapPromise('a', async (list) => list.push('hello'))
+  same<Equal<ReturnType<typeof greetings.run>, Promise<void>>>()
+  void greetings.runEach((plugin) => [plugin])
   core.hooks.trace((run) => void same<Equal<typeof run.durationMs, number>>())
   core.hooks.trace(undefined)
 }

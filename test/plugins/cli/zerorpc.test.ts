@@ -91,6 +91,12 @@ describe("the options of zerorpc's command line", () => {
     expect((await bound).stdout).to.equal('5\n')
   })
 
+  it('--bind and --connect hold together', async () => {
+    const at = `ipc:///tmp/zask-both-${process.pid}.sock`
+    const { stdout } = await zask('--bind', at, '--connect', endpoint, 'add', '2', '3')
+    expect(stdout).to.equal('5\n')
+  })
+
   it('-d prints the events of the wire to stderr, --active-hb sends heartbeats of its own', async () => {
     const { stdout, stderr } = await zask('-d', '--active-hb', endpoint, 'add', '1', '2')
     expect(stdout).to.equal('3\n')
@@ -163,7 +169,6 @@ describe("the options of zerorpc's command line", () => {
       [['--timeout', '5'], /Which service\? Name an endpoint/],
       [['--server', '--bind', 'tcp://127.0.0.1:*'], /Which module\? Write zask --server --bind/],
       [['--client', '--server', '--bind', 'tcp://127.0.0.1:*', 'x.ts'], /exclude each other/],
-      [['--bind', 'tcp://127.0.0.1:*', '--connect', endpoint, 'add'], /connects or binds, not both/],
       [['--json', 'call', endpoint, 'add'], /Options stand behind the command: zask call \.\.\. --json/],
       [['--server', '--bind', 'tcp://127.0.0.1:*', 'nowhere.ts'], /There is no file .*nowhere\.ts/],
     ]
