@@ -62,7 +62,7 @@ function dialectOptions(
   switch (address.dialect) {
     case 'sqlite':
       // While SQLite waits for a lock, the whole process does: the rest of the waiting is done between statements.
-      return { timeout: 100, dbName: address.dbName, ...given }
+      return { timeout: 20, dbName: address.dbName, ...given }
     case 'postgresql':
       return {
         connectionTimeoutMillis: poolTimeoutMs,

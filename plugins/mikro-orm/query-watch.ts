@@ -97,7 +97,7 @@ export function abortOf(
 /** Tries again while another process has the SQLite file locked; SQLite's own way is to block the event loop. */
 async function patiently(run: () => Promise<unknown>, signal: AbortSignal | undefined): Promise<unknown> {
   const startedAt = performance.now()
-  for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+  for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 80)) {
     try {
       return await run()
     } catch (error) {
