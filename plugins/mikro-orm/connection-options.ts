@@ -112,7 +112,7 @@ export function isUnavailable(error: unknown): boolean {
   const { code, message, errors } = error as { code?: string; message?: string; errors?: readonly unknown[] }
   if (code !== undefined && unavailable.test(code)) return true
   if (errors?.some(isUnavailable) === true) return true
-  return /timeout|terminated unexpectedly/i.test(message ?? '')
+  return /timeout|connection terminated|connection error/i.test(message ?? '')
 }
 
 /** Whether another process has locked the SQLite file. */

@@ -102,6 +102,8 @@ class HeldClient {
     const [sql] = args
     // A cursor is no text; what it does is its reader's to see.
     if (typeof sql !== 'string') return this.#query(...args)
+    // Nothing gets through any more, and Kysely keeps a connection on which a rollback has failed.
+    if (this.#broken && this.#running === 0) return this.#giveUp()
     if (this.#cancelling !== undefined) return this.#cancelling.then(() => this.#run(args))
     const cancellable = !transactionControl.test(sql)
     if (cancellable && this.#owner?.signal.aborted === true)
@@ -117,12 +119,22 @@ class HeldClient {
     return query
   }
 
+  #giveUp(): Promise<never> {
+    this.#giveBack(true)
+    return Promise.reject(new Error('Connection terminated, because a query on it was given up'))
+  }
+
   async #watch(query: Promise<unknown>, cancellable: boolean): Promise<unknown> {
     try {
       return await query
     } catch (error) {
       // The answer to a query that was given up may still come, and be taken for that of the next one.
-      if (error instanceof Error && error.message === 'Query read timeout') this.#broken = true
+      if (error instanceof Error && error.message === 'Query read timeout') {
+        this.#broken = true
+        if (!cancellable) this.#giveBack(true)
+      }
+      // The server is closing the connection: the next holder would get no further.
+      if ((error as { severity?: unknown }).severity === 'FATAL') this.#broken = true
       // Cancelled from here: whoever waited has been told by the signal, and Kysely would print it to the console.
       const cancelled = cancellable && this.#owner?.signal.aborted === true
       if (cancelled && (error as { code?: unknown }).code === '57014') return { rows: [], rowCount: 0 }

