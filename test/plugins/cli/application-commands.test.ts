@@ -1,3 +1,5 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -112,6 +114,27 @@ describe('commands that load an application', () => {
     const ended = await spawned.ended
     expect(ended.stderr).to.match(/^\S*app\.ts:12:\d+\n {2}crash\(\) .*\nRangeError: out of range\n/)
     expect(ended.code).to.equal(1)
+  })
+
+  it('zask start tells a parent with a channel nothing, and does not end with it, unless that one watches', async () => {
+    const child = fork('plugins/cli/main.ts', ['start', file, '--bind', 'tcp://127.0.0.1:*'], {
+      cwd: repository,
+      execArgv: [sourceCondition],
+      silent: true,
+    })
+    const messages: unknown[] = []
+    child.on('message', (message) => messages.push(message))
+    try {
+      const [printed] = await once(child.stdout!, 'data')
+      child.disconnect()
+      await using core = createCore()
+      const sums = await core.client(/ at (\S+)\n/.exec(String(printed))![1]!)
+      expect(await sums.$call('slow')).to.equal('one')
+      expect(messages).to.deep.equal([])
+    } finally {
+      child.kill('SIGTERM')
+    }
+    expect((await once(child, 'exit'))[0]).to.equal(0)
   })
 
   it('zask start --watch finishes running calls, then starts anew with what has changed', async () => {
