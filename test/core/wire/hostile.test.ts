@@ -334,9 +334,12 @@ describe('a server under attack', () => {
     await until('the loss', () => core.stats.wire.lostPeers > 0)
     await until('an end of the calls', () => core.stats.now.channels === 0)
     expect((await good.call('echo', ['well'])).args).to.deep.equal(['well'])
-    collectGarbage()
-    // 600 MB were asked for. What libzmq has taken already cannot be taken back: 32 messages at most.
-    expect(process.memoryUsage().arrayBuffers - before).to.be.below(64 * 1024 * 1024)
+    // 600 MB were asked for. What libzmq has taken already cannot be taken back: 32 messages at most. Its own thread
+    // lets go of those it has written, in its own time.
+    await until('memory given back', () => {
+      collectGarbage()
+      return process.memoryUsage().arrayBuffers - before < 64 * 1024 * 1024
+    })
   })
 })
 
