@@ -278,10 +278,11 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
       if (!settings.has(named)) throw unknownBind(named, settings.keys())
     }
     const binds = new Map<string, Bind>()
+    const host = this.#host(root, config)
     try {
       // One after the other: MikroORM writes on the prototypes of entities while it looks at them.
       for (const [name, one] of settings) {
-        binds.set(name, await Bind.open(one, own.get(name) ?? [], this.#host(root), this.#id))
+        binds.set(name, await Bind.open(one, own.get(name) ?? [], host, this.#id))
       }
     } catch (error) {
       await Promise.all([...binds.values()].map((bind) => bind.close()))
@@ -290,13 +291,13 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
     return binds
   }
 
-  #host(root: string): BindHost {
+  #host(root: string, config: Readonly<DatabaseConfig>): BindHost {
     const { orm = {}, queryTimeoutMs = 60_000, idleTransactionMs = 60_000 } = this.#options
     return {
       root,
       orm,
-      queryTimeoutMs,
-      idleTransactionMs,
+      queryTimeoutMs: milliseconds(config.DATABASE_QUERY_TIMEOUT) ?? queryTimeoutMs,
+      idleTransactionMs: milliseconds(config.DATABASE_IDLE_TRANSACTION_TIMEOUT) ?? idleTransactionMs,
       current: () => this.#current(),
       threw: (error, bind) => {
         if (error instanceof Error) this.#thrown.set(error, bind)
@@ -320,6 +321,10 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
     if (call === undefined) return { log: core.log, fields: {} }
     return { log: call.log, fields: call.requestId === undefined ? {} : { requestId: call.requestId } }
   }
+}
+
+function milliseconds(seconds: number | null): number | undefined {
+  return seconds === null ? undefined : seconds * 1000
 }
 
 function noteFailure(call: Call & Partial<DatabaseAdds>, outcome: Outcome): void {

@@ -18,9 +18,15 @@ export interface MikroOrmOptions {
    * look whether they are there. Default: 8,000.
    */
   connectTimeoutMs?: number | null
-  /** PostgreSQL: milliseconds a statement may take, whoever waits for it; null: any time. Default: 60,000. */
+  /**
+   * PostgreSQL: milliseconds a statement may take, whoever waits for it; null: any time. Config
+   * `DATABASE_QUERY_TIMEOUT` wins. Default: 60,000.
+   */
   queryTimeoutMs?: number | null
-  /** PostgreSQL: milliseconds a transaction may do nothing, null: any time. Default: 60,000. */
+  /**
+   * PostgreSQL: milliseconds a transaction may do nothing, null: any time. Config
+   * `DATABASE_IDLE_TRANSACTION_TIMEOUT` wins. Default: 60,000.
+   */
   idleTransactionMs?: number | null
 }
 

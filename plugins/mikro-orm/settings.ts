@@ -16,6 +16,10 @@ export interface DatabaseConfig {
   DATABASE_POOL_TIMEOUT: number | null
   /** Seconds after which a connection is replaced. Default: 3600. */
   DATABASE_POOL_RECYCLE: number
+  /** PostgreSQL: seconds a statement may take. Default: null, which is the plugin's `queryTimeoutMs`. */
+  DATABASE_QUERY_TIMEOUT: number | null
+  /** PostgreSQL: seconds a transaction may do nothing. Default: null, which is the plugin's `idleTransactionMs`. */
+  DATABASE_IDLE_TRANSACTION_TIMEOUT: number | null
 }
 
 /** One of `DATABASE_BINDS`, where a URI does not say enough; what it leaves out is as in the keys of all binds. */
@@ -58,10 +62,12 @@ export const databaseDefaults: DatabaseConfig = {
   DATABASE_POOL_SIZE: null,
   DATABASE_POOL_TIMEOUT: null,
   DATABASE_POOL_RECYCLE: 3600,
+  DATABASE_QUERY_TIMEOUT: null,
+  DATABASE_IDLE_TRANSACTION_TIMEOUT: null,
 }
 
-/** The original's keys: some bear the prefix twice. */
-const originals: Readonly<Record<keyof DatabaseConfig, string>> = {
+/** The original's keys. */
+const originals: Readonly<Partial<Record<keyof DatabaseConfig, string>>> = {
   DATABASE_URI: 'SQLALCHEMY_DATABASE_URI',
   DATABASE_BINDS: 'SQLALCHEMY_BINDS',
   DATABASE_ECHO: 'SQLALCHEMY_ECHO',
@@ -80,6 +86,9 @@ export function checkDatabaseConfig(config: Config): void {
   for (const key of ['POOL_SIZE', 'POOL_TIMEOUT', 'POOL_RECYCLE']) {
     config.check(`DATABASE_${key}`, positive, 'null')
     config.check(`SQLALCHEMY_${key}`, positive, 'null')
+  }
+  for (const key of ['QUERY_TIMEOUT', 'IDLE_TRANSACTION_TIMEOUT']) {
+    config.check(`DATABASE_${key}`, positive, 'null')
   }
 }
 

@@ -12,9 +12,9 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { freePort } from './ports.ts'
 import { repository } from './processes.ts'
 
 /** The user `nobody`: PostgreSQL refuses to run as root, and tests may run as root. */
@@ -233,12 +233,4 @@ async function findBinaries(folder: string, identity: object): Promise<string> {
 
 function runs(bin: string, identity: object): boolean {
   return spawnSync(join(bin, 'initdb'), ['--version'], identity).status === 0
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }

@@ -3,16 +3,7 @@ import { type Client, createCore } from 'zask'
 import { type Database, mikroOrm } from 'zask/plugins/mikro-orm'
 import { type Failure, pause, until } from '../../support/cores.ts'
 import { PostgresServer } from '../../support/postgres.ts'
-import {
-  activity,
-  poolOf,
-  select,
-  settled,
-  User,
-  usernames,
-  type Users,
-  UserWorld,
-} from './users-on-postgres.ts'
+import { activity, poolOf, select, settled, User, usernames, type Users, UserWorld } from './users.ts'
 
 const workers = 20
 const poolSize = 10

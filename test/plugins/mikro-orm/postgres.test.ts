@@ -3,7 +3,7 @@ import { createCore, type createLogger } from 'zask'
 import { mikroOrm } from 'zask/plugins/mikro-orm'
 import { failure, pause, until } from '../../support/cores.ts'
 import { PostgresServer } from '../../support/postgres.ts'
-import { activity, poolOf, select, settled, usernames, UserWorld } from './users-on-postgres.ts'
+import { activity, poolOf, select, settled, User, usernames, UserWorld } from './users.ts'
 
 function silent(): void {}
 
@@ -127,11 +127,26 @@ describe('mikroOrm on PostgreSQL', function () {
   })
 
   it('gives up a query that takes too long, and does not use its connection again', async () => {
-    const { client, db } = await serve({ queryTimeoutMs: 1_000, config: { DATABASE_POOL_SIZE: 1 } })
+    const { client, db } = await serve({ config: { DATABASE_POOL_SIZE: 1, DATABASE_QUERY_TIMEOUT: 1 } })
     expect((await failure(client.sleep(30))).message).to.match(/^The database did not answer\./)
     expect(world.lines.join('')).to.match(/Query read timeout/)
     expect(await client.find(1)).to.equal(null)
     await settled(db)
+  })
+
+  it('ends a transaction that does nothing for too long, so that it holds no locks for ever', async () => {
+    const { db } = await serve({ config: { DATABASE_IDLE_TRANSACTION_TIMEOUT: 0.3 } })
+    const error = await failure(
+      db.run(async () => {
+        await db.em.begin()
+        await db.em.insert(User, { username: 'lost' })
+        while ((await activity(db)).length > 0) await pause(20)
+        await db.em.commit()
+      }),
+    )
+    expect(error.message).to.match(/idle-in-transaction timeout|not queryable|terminated/)
+    await settled(db)
+    expect(await usernames(db)).to.deep.equal([])
   })
 
   it('survives a connection that dies within a transaction, one after another', async () => {

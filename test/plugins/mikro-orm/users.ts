@@ -58,6 +58,7 @@ export function usernames(db: Database): Promise<string[]> {
 export class Users {
   readonly #db: Database
   readonly entered: string[] = []
+  readonly sleepSql: string = 'select pg_sleep(?)'
 
   constructor(db: Database) {
     this.#db = db
@@ -85,7 +86,7 @@ export class Users {
 
   async sleep(seconds: number): Promise<void> {
     this.entered.push('sleep')
-    await this.#db.em.getConnection().execute('select pg_sleep(?)', [seconds])
+    await this.#db.em.getConnection().execute(this.sleepSql, [seconds])
   }
 
   async sleepInTransaction(username: string, seconds: number): Promise<void> {
@@ -93,7 +94,7 @@ export class Users {
       em.create(User, { username })
       await em.flush()
       this.entered.push('sleepInTransaction')
-      await em.getConnection().execute('select pg_sleep(?)', [seconds], 'all', em.getTransactionContext())
+      await em.getConnection().execute(this.sleepSql, [seconds], 'all', em.getTransactionContext())
     })
   }
 
