@@ -5,11 +5,12 @@ import type { Kernel } from './kernel.ts'
 import { type Limits, limitsWith } from './limits.ts'
 import { MadeCall, type MadeCallOwner } from './made-call.ts'
 import { checkCallOptions, type EndOptions, milliseconds, wireOptions } from './options.ts'
-import type { CallOptions, Client, ClientEndpoint } from './remote.ts'
+import type { AnyService, CallOptions, Client, ClientEndpoint, MethodName } from './remote.ts'
 import { shown } from './secrets.ts'
 import { Connection } from './wire/connection.ts'
 
-export interface ClientOptions extends EndOptions {
+/** `T` is the service whose methods `idempotent` names; options that name none fit all services. */
+export interface ClientOptions<T = never> extends EndOptions {
   /** The version asked for, sent along with the service's name. Default: the one its config calls the default. */
   version?: string
   /** The service's name, where the target is an endpoint: it is sent along as `service_name`. */
@@ -25,6 +26,12 @@ export interface ClientOptions extends EndOptions {
   bind?: boolean | string | readonly string[]
   /** Calls that may wait for an endpoint to come up; beyond it they fail as Unreachable. Default: 10,000. */
   maxWaiting?: number
+  /**
+   * Methods that may run twice. Their calls are made again where the connection broke under them, at another endpoint or
+   * at this one when it is back, at most 4 times in all and within the call's time. Default: none; of all methods, calls
+   * that never left this process are made again.
+   */
+  idempotent?: readonly MethodName<T>[]
 }
 
 /** Nobody waits for answers any more, but servers must hear that their calls were cancelled. */
@@ -43,6 +50,7 @@ export class ClientEnd implements MadeCallOwner {
   readonly #waiting = new Set<MadeCall>()
   readonly #held = new Set<MadeCall>()
   readonly #maxWaiting: number
+  readonly #idempotent: ReadonlySet<string>
   readonly #onClosed: () => void
   #probe: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
@@ -51,7 +59,7 @@ export class ClientEnd implements MadeCallOwner {
   constructor(
     kernel: Kernel,
     endpoints: readonly string[],
-    options: ClientOptions,
+    options: ClientOptions<AnyService>,
     limits: Limits,
     onClosed: () => void,
   ) {
@@ -67,6 +75,7 @@ export class ClientEnd implements MadeCallOwner {
         : { service_version: options.version }),
       ...options.headers,
     }
+    this.#idempotent = new Set(options.idempotent)
     this.#onClosed = onClosed
     const own = limitsWith(options, limits)
     this.#maxWaiting = own.maxWaiting
@@ -121,6 +130,7 @@ export class ClientEnd implements MadeCallOwner {
       options?.signal,
       parent,
     )
+    if (options?.idempotent !== undefined) call.idempotent = options.idempotent
     call.start()
     return call.promise
   }
@@ -130,6 +140,7 @@ export class ClientEnd implements MadeCallOwner {
       call.fail(closedError(this.targetName, false))
       return
     }
+    if (except?.suspect === true) this.#startProbing()
     const target = pickTarget(this.#targets, except)
     if (target !== undefined) call.send(target)
     else if (this.#waiting.size < this.#maxWaiting) this.#waiting.add(call)
@@ -143,6 +154,10 @@ export class ClientEnd implements MadeCallOwner {
         ),
       )
     }
+  }
+
+  isIdempotent(method: string): boolean {
+    return this.#idempotent.has(method)
   }
 
   hasOther(refused: Target): boolean {

@@ -63,7 +63,7 @@ export interface Core<P extends readonly Plugin[] = readonly []> extends AsyncDi
    * A client of a service by its name, or by its endpoint or endpoints. Connecting goes on in the background: calls
    * wait for it as long as their time allows.
    */
-  client<T = AnyService>(target: string | readonly string[], options?: ClientOptions): Promise<Client<T>>
+  client<T = AnyService>(target: string | readonly string[], options?: ClientOptions<T>): Promise<Client<T>>
   /**
    * Stops: new calls are refused, running ones finish, sessions end, sockets close. Resolves to how many calls had
    * to be cut. Calling it again gives the same promise.
@@ -215,9 +215,12 @@ class LiveCore {
     }
   }
 
-  async client<T>(target: string | readonly string[], options: ClientOptions = {}): Promise<Client<T>> {
+  async client<T>(
+    target: string | readonly string[],
+    options: ClientOptions<AnyService> = {},
+  ): Promise<Client<T>> {
     checkOptions('client', options, clientOptionNames)
-    checkKinds(options, { version: 'text', service: 'text', headers: 'object' })
+    checkKinds(options, { version: 'text', service: 'text', headers: 'object', idempotent: 'list of names' })
     const { bind = false } = options
     const bound = typeof bind === 'boolean' ? [] : list('bind', bind)
     checkLimits(options)

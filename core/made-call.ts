@@ -19,6 +19,8 @@ export interface MadeCallOwner {
   readonly kernel: Kernel
   /** Sends the call to an endpoint but this one, or keeps it until one can be reached. */
   dispatch(call: MadeCall, except?: Target): void
+  /** Whether calls of the method may run twice. */
+  isIdempotent(method: string): boolean
   /** Whether there is another endpoint to take a call to that this one refused. */
   hasOther(refused: Target): boolean
   /** Keeps a call that a tap of `beforeCall` holds up, to end it where the client is closed meanwhile. */
@@ -36,6 +38,8 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
   readonly promise: Promise<unknown> & AsyncIterable<unknown>
   target: Target | undefined
   attempts = 0
+  /** What this call's own options say of running it twice; undefined: nothing. */
+  idempotent: boolean | undefined = undefined
   readonly #owner: MadeCallOwner
   readonly #timeoutMs: number
   readonly #callerSignal: AbortSignal | undefined
@@ -46,6 +50,8 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
   #settled = false
   /** Taps of `beforeCall` have not let the call through yet. */
   #held = true
+  /** An earlier attempt has left this process. */
+  #hasLeft = false
   #sentAt = 0
 
   constructor(
@@ -136,7 +142,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     } catch (error) {
       // What cannot be encoded; nothing was sent.
       this.target = undefined
-      this.fail(error instanceof ZaskError ? unsent(error) : error)
+      this.fail(error instanceof ZaskError ? withSent(error, false) : error)
     }
   }
 
@@ -176,7 +182,11 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     this.#release()
     // A peer whose connection stands but that has stopped beating must answer before it gets more calls.
     if (target?.connection.up === true && error.code === 'ZASK_PEER_LOST') target.suspect = true
-    if (error.sent === false && this.#stream === undefined && this.#again(undefined)) return
+    if (this.#stream === undefined && (error.sent === false || this.#mayRepeat(error))) {
+      if (error.sent !== false) this.#hasLeft = true
+      // Where the connection stands, its silence is no reason to try there again.
+      if (this.#again(target?.connection.up === true ? target : undefined)) return
+    }
     if (this.#stream === undefined) this.fail(error)
     else this.#stream.fail(error)
   }
@@ -200,7 +210,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     const seconds = Math.round(this.#timeoutMs) / 1000
     if (this.#held && this.deadline === undefined) {
       stats.met.hookTimeoutMs++
-      return unsent(hookTimeout('beforeCall', [this.heldBy?.plugin ?? ''], limits.hookTimeoutMs))
+      return withSent(hookTimeout('beforeCall', [this.heldBy?.plugin ?? ''], limits.hookTimeoutMs), false)
     }
     if (sent || this.#held) {
       return new ZaskError(
@@ -249,7 +259,11 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
   /** Ends the call from this side. */
   #giveUp(error: ZaskError): void {
     if (this.#settled) return
-    this.#leave()
+    if (this.#channel !== undefined && this.target?.connection.withdraw(this.#channel) === true) {
+      this.#channel.close()
+      this.#release()
+      error = withSent(error, false)
+    } else this.#leave()
     // Taps that hold the call up, or have made something that is to end with it, are told by its signal.
     this.abort(error)
     if (this.#stream === undefined) this.fail(error)
@@ -273,14 +287,21 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     // The same deadline has passed over there, a tick earlier.
     if (error.code === 'ZASK_CALL_TIMEOUT' && this.remainingMs() < clockTickMs) return this.onTimer()
     // Such a server never ran the call: another endpoint may. The code alone may be that of a server further on.
-    if (event.headers[refusedKey] === true && error.code === 'ZASK_SERVER_STOPPING') {
+    const ranNot = event.headers[refusedKey] === true
+    if (error.code === 'ZASK_SERVER_STOPPING' && (ranNot || this.#mayRepeat(error))) {
+      this.#hasLeft = true
       this.target?.avoid()
       if (this.#again(this.target)) return
     }
     this.fail(error)
   }
 
-  /** Takes a call that never ran to another endpoint, if it may still have one. */
+  #mayRepeat({ code }: ZaskError): boolean {
+    if (code !== 'ZASK_PEER_LOST' && code !== 'ZASK_SERVER_STOPPING') return false
+    return this.idempotent ?? this.#owner.isIdempotent(this.method)
+  }
+
+  /** Takes a call that never ran, or may run twice, to another endpoint, if it may still have one. */
   #again(except: Target | undefined): boolean {
     if (this.attempts >= maxAttempts || this.#settled) return false
     if (except !== undefined && !this.#owner.hasOther(except)) return false
@@ -298,6 +319,8 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
 
   fail(error: unknown): void {
     if (this.#settled) return
+    // The last attempt may never have left; an earlier one has.
+    if (this.#hasLeft && error instanceof ZaskError && error.sent === false) error = withSent(error, true)
     this.#finish()
     this.#reject(error)
     this.#observe(false, error)
@@ -334,11 +357,13 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
   }
 }
 
-function unsent(error: ZaskError): ZaskError {
-  const { code, message, details } = error
+/** The same error, saying whether the request left this process. */
+function withSent(error: ZaskError, sent: boolean): ZaskError {
+  const { code, message, details, retryable } = error
   return new ZaskError(code, message, {
-    sent: false,
-    cause: error,
+    sent,
+    retryable,
+    cause: error.cause ?? error,
     ...(details === undefined ? {} : { details }),
   })
 }

@@ -81,15 +81,15 @@ export interface OptionRule {
   accepts(value: unknown): boolean
 }
 
-export type OptionKind = 'boolean' | 'text' | 'object' | 'signal' | 'list of texts'
+export type OptionKind = 'boolean' | 'text' | 'object' | 'signal' | 'list of names'
 
 const kinds: Readonly<Record<OptionKind, OptionRule>> = {
   boolean: { called: 'true or false', accepts: (value) => typeof value === 'boolean' },
   text: { called: 'a text', accepts: (value) => typeof value === 'string' && value !== '' },
   object: { called: 'an object of header keys', accepts: isRecord },
   signal: { called: 'an AbortSignal, such as controller.signal', accepts: isSignal },
-  'list of texts': {
-    called: 'a list of texts',
+  'list of names': {
+    called: 'a list of names',
     accepts: (value) => Array.isArray(value) && value.every((one) => typeof one === 'string'),
   },
 }
@@ -147,7 +147,7 @@ export function checkKinds<O extends object>(
 
 /** Options of single calls; `timeoutMs` is looked at by the call. `ZASK_OPTION_INVALID` */
 export function checkCallOptions(where: string, options: CallOptions): void {
-  const kindOf = { timeoutMs: undefined, signal: 'signal', headers: 'object' } as const
+  const kindOf = { timeoutMs: undefined, signal: 'signal', headers: 'object', idempotent: 'boolean' } as const
   checkOptions(where, options, Object.keys(kindOf))
   checkKinds<CallOptions>(options, kindOf)
 }

@@ -43,7 +43,12 @@ export interface CallOptions {
   signal?: AbortSignal
   /** Header keys to send along. */
   headers?: Readonly<Record<string, unknown>>
+  /** Whether the call may run twice: see `idempotent` of the client. Default: whether the client names the method. */
+  idempotent?: boolean
 }
+
+/** The names of a service's methods: any where nothing is known of it, none of no service. */
+export type MethodName<T> = [T] extends [never] ? never : keyof Remote<T> & string
 
 /** One of the endpoints that a client calls. */
 export interface ClientEndpoint {

@@ -68,6 +68,7 @@ export const clientOptionNames: readonly (keyof ClientOptions)[] = [
   'headers',
   'bind',
   'maxWaiting',
+  'idempotent',
 ]
 
 export const startOptionNames: readonly (keyof StartOptions)[] = [

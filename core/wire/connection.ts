@@ -98,6 +98,11 @@ export class Connection extends Multiplexer {
     return channel
   }
 
+  /** Takes a request back that waits in this process still; then it provably never leaves it. */
+  withdraw(channel: Channel): boolean {
+    return channel.openedAt > 0 && this.#remote.withdraw(channel.openedAt)
+  }
+
   /** False only where the channel's request provably never left this process. */
   wasSent(channel: Channel): boolean {
     return channel.openedAt <= this.#remote.sent

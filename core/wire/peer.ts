@@ -2,6 +2,7 @@ import { ZaskError } from '../errors.ts'
 import type { Channel } from './channel.ts'
 import type { WireCounters } from './counters.ts'
 import type { EventId, EventWriter, IdSource } from './event.ts'
+import { withoutEvent } from './scan.ts'
 import type { SendResult } from './socket.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 
@@ -56,9 +57,11 @@ export class Peer {
   readonly #envelope: readonly Buffer[]
   readonly #announces: boolean
   #writer: EventWriter | undefined
-  #queue: { payload: Buffer; events: number }[] = []
+  #queue: Waiting[] = []
   #pendingBytes = 0
   #pumping = false
+  /** libzmq has the first message of the queue in its hands: it may be gone. */
+  #handing = false
   /** libzmq had no room for the first message of the queue. */
   #blocked = false
   /** Counts connections: what was queued for an earlier one must not be sent on the next. */
@@ -132,6 +135,38 @@ export class Peer {
     this.#host.giveBackWriter(writer)
   }
 
+  /**
+   * Takes back an event that waits here still, by its number among all that were emitted; false where it may have
+   * been sent. Nobody wants to wait for the answer any more, and what is sent would run nevertheless.
+   */
+  withdraw(position: number): boolean {
+    if (position <= this.sent) return false
+    // It may be the one that was to show what we are.
+    if (this.#announces && !this.isZask) this.announced = false
+    const writer = this.#writer
+    if (writer !== undefined && position > this.emitted - writer.count) {
+      this.#writer = undefined
+      const events = writer.count
+      const last: Waiting = { payload: writer.take(), events, withdrawn: [] }
+      this.#host.giveBackWriter(writer)
+      takeOut(last, position - (this.emitted - events))
+      this.#pushWaiting(last)
+      return true
+    }
+    let before = this.sent
+    for (const [index, waiting] of this.#queue.entries()) {
+      if (position <= before + waiting.events) {
+        if (index === 0 && this.#handing) return false
+        const bytes = waiting.payload.byteLength
+        takeOut(waiting, position - before)
+        this.#pendingBytes += waiting.payload.byteLength - bytes
+        return true
+      }
+      before += waiting.events
+    }
+    return false
+  }
+
   #write(
     id: EventId,
     responseTo: EventId | undefined,
@@ -172,6 +207,11 @@ export class Peer {
   }
 
   #push(payload: Buffer, events: number): void {
+    this.#pushWaiting({ payload, events, withdrawn: [] })
+  }
+
+  #pushWaiting(waiting: Waiting): void {
+    const { payload } = waiting
     this.#pendingBytes += payload.byteLength
     if (this.#pendingBytes > this.#host.maxPendingBytes && this.#queue.length > 0) {
       const seen = this.#pendingBytes
@@ -186,7 +226,7 @@ export class Peer {
       )
       return
     }
-    this.#queue.push({ payload, events })
+    this.#queue.push(waiting)
     if (!this.#pumping) void this.#pump()
   }
 
@@ -195,7 +235,12 @@ export class Peer {
     let since = 0
     for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
       const epoch = this.#epoch
-      const result = await this.#host.send([...this.#envelope, '', first.payload])
+      let result: SendResult = 'sent'
+      if (first.payload.byteLength > 0) {
+        this.#handing = true
+        result = await this.#host.send([...this.#envelope, '', first.payload])
+        this.#handing = false
+      }
       if (epoch !== this.#epoch) continue
       if (result === 'sent') {
         this.#queue.shift()
@@ -217,6 +262,20 @@ export class Peer {
     }
     this.#pumping = false
   }
+}
+
+/** A message that waits for libzmq: how many events it was made of, and which of them were taken out of it again. */
+interface Waiting {
+  payload: Buffer
+  events: number
+  readonly withdrawn: number[]
+}
+
+/** @param place Which of its events, from 1. */
+function takeOut(waiting: Waiting, place: number): void {
+  const gone = waiting.withdrawn.filter((one) => one < place).length
+  waiting.payload = withoutEvent(waiting.payload, place - 1 - gone)
+  waiting.withdrawn.push(place)
 }
 
 /**

@@ -179,6 +179,15 @@ export class Scanner {
   }
 }
 
+/** A message of several events without the one at `index`, from 0. What was written here needs no limits. */
+export function withoutEvent(payload: Buffer, index: number): Buffer {
+  const scanner = new Scanner(2048)
+  const after = (at: number): number => scanner.scan(payload, at, payload.length, Infinity)
+  let from = 0
+  for (let count = 0; count < index; count++) from = after(from)
+  return Buffer.concat([payload.subarray(0, from), payload.subarray(after(from))])
+}
+
 /** Whether the bytes are UTF-8, for a text that lies wholly within the frame. */
 export function isText(bytes: Buffer, from: number, to: number): boolean {
   if (to - from > shortText) return isUtf8(bytes.subarray(from, to))

@@ -26,7 +26,7 @@ export interface TestCoreOptions<P extends readonly Plugin[], S extends readonly
   /** How the services are started: heartbeat, poolSize and the like. */
   start?: Omit<StartOptions, 'bind' | 'connect' | 'signals'>
   /** Options of `client`: timeoutMs, headers and the like. */
-  client?: ClientOptions
+  client?: ClientOptions<S[0]>
 }
 
 /** A core that serves in memory, and a client that calls it. */
@@ -37,7 +37,7 @@ export interface TestCore<P extends readonly Plugin[], S extends readonly object
   /** Where the first service is, `inproc://…`: for clients of other cores in this process. */
   readonly endpoint: string
   /** Another client of one of the services, given as the object that was passed. */
-  clientOf<T extends S[number]>(service: T, options?: ClientOptions): Promise<Client<T>>
+  clientOf<T extends S[number]>(service: T, options?: ClientOptions<T>): Promise<Client<T>>
   /** Stops the core; `await using` does it at the end of the block. */
   stop(): Promise<void>
 }
@@ -69,7 +69,7 @@ export async function testCore<
   }
   const places = new Map<object, Place>()
   const core = options.core === undefined ? createTestCore(options, places) : givenCore(options)
-  const clientOf = async <T extends object>(service: T, more: ClientOptions = {}): Promise<Client<T>> => {
+  const clientOf = async <T extends object>(service: T, more: ClientOptions<T> = {}): Promise<Client<T>> => {
     const place = places.get(service)
     if (place === undefined)
       throw optionError('clientOf takes one of the objects that testCore was given to serve')

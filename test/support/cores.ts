@@ -62,7 +62,7 @@ export class Cores {
   /** A client with a core of its own. */
   async client<T>(
     target: string | readonly string[],
-    options: ClientOptions & { plugins?: readonly Plugin[] } = {},
+    options: ClientOptions<T> & { plugins?: readonly Plugin[] } = {},
   ): Promise<{ core: Core; client: Client<T> }> {
     const { plugins, ...more } = options
     const core = this.make(plugins)

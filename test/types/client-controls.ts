@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream'
 import {
   type Client,
+  type ClientOptions,
   type ClientEndpoint,
   createCore,
   type RemoteStream,
@@ -34,6 +35,16 @@ export async function controls(): Promise<void> {
   same<Equal<typeof files.$endpoints, readonly ClientEndpoint[]>>()
   same<Equal<ClientEndpoint['heartbeatMs'], number | null | undefined>>()
 
+  // What may run twice is named by methods of the service, or said of single calls.
+  await core.client<Files>('files', { idempotent: ['size', 'lines'] })
+  await core.client('files', { idempotent: ['anything'] })
+  files.$with({ idempotent: true })
+  const shared: ClientOptions = { timeoutMs: 5 }
+  await core.client<Files>('files', shared)
+  // @ts-expect-error a method that the service does not have
+  await core.client<Files>('files', { idempotent: ['sizes'] })
+  // @ts-expect-error of a single call it is said without a name
+  files.$with({ idempotent: ['size'] })
   // @ts-expect-error an option that single calls do not have
   files.$with({ heartbeat: null })
   // @ts-expect-error a time is a number of milliseconds
