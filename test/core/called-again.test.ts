@@ -21,7 +21,7 @@ afterEach(async () => {
 async function shops(
   count: number,
   options: ClientOptions<Shop> = {},
-): Promise<{ client: Client<Shop>; stats(): { retried: number; failed: number } }> {
+): Promise<{ client: Client<Shop>; stats: () => { retried: number; failed: number } }> {
   const endpoints: string[] = []
   for (let index = 0; index < count; index++) {
     const router = new RawRouter()
