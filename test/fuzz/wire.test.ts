@@ -93,7 +93,7 @@ describe('a server on a port that anybody can write to', function () {
     expect(reasons).to.include.members([
       'no message_id',
       'not an array of 3',
-      'routing envelope',
+      'too many parts',
       'truncated',
     ])
     expect(state.served).to.be.above(count * 10)
