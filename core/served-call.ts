@@ -32,6 +32,8 @@ export interface ServedCallOwner {
 export class ServedCall extends LiveCall implements ChannelListener, Overdue {
   readonly side = 'server'
   readonly parent = undefined
+  /** Among the running calls of its pool; -1: it is none of them. */
+  place = -1
   readonly #owner: ServedCallOwner
   readonly #served: Service
   readonly #channel: Channel

@@ -35,7 +35,8 @@ class Pool implements ServedCallOwner {
   readonly #channels: () => number
   readonly #size: number
   readonly #queueSize: number
-  readonly #running = new Set<ServedCall>()
+  /** In no order. A `Set` of what comes and goes so fast would keep the dead alive: see ChannelTable. */
+  readonly #running: ServedCall[] = []
   readonly #queue = new Set<ServedCall>()
   /** Sessions that have not ended, those of refused calls included. */
   #open = 0
@@ -52,7 +53,7 @@ class Pool implements ServedCallOwner {
   }
 
   accept(call: ServedCall): void {
-    if (this.#running.size < this.#size) {
+    if (this.#running.length < this.#size) {
       this.#open++
       this.#run(call)
     } else if (this.#queue.size < this.#queueSize) {
@@ -96,7 +97,8 @@ class Pool implements ServedCallOwner {
       if (!isLook) this.figures.failed++
     }
     this.#open--
-    if (this.#running.delete(call)) {
+    if (call.place >= 0) {
+      this.#leave(call)
       stats.running--
       if (!isLook && outcome !== undefined && outcome.items === undefined) {
         this.figures.latency.record(outcome.durationMs)
@@ -108,7 +110,7 @@ class Pool implements ServedCallOwner {
   }
 
   report(): ServiceStats {
-    const [running, queued, sessions] = [this.#running.size, this.#queue.size, this.#open]
+    const [running, queued, sessions] = [this.#running.length, this.#queue.size, this.#open]
     return this.figures.report(this.service, { running, queued, sessions, streams: this.figures.streams })
   }
 
@@ -116,7 +118,7 @@ class Pool implements ServedCallOwner {
   look(call: ServedCall): ServerStats {
     const report = this.report()
     const { running, sessions } = report.now
-    const now = { ...report.now, running: running - Number(this.#running.has(call)), sessions: sessions - 1 }
+    const now = { ...report.now, running: running - Number(call.place >= 0), sessions: sessions - 1 }
     return { ...report, now, channels: this.#channels() - 1, process: this.kernel.gauge.look() }
   }
 
@@ -134,9 +136,19 @@ class Pool implements ServedCallOwner {
   }
 
   #run(call: ServedCall): void {
-    this.#running.add(call)
+    call.place = this.#running.push(call) - 1
     this.kernel.stats.running++
     call.run()
+  }
+
+  /** The last takes its place. */
+  #leave(call: ServedCall): void {
+    const last = this.#running.pop() as ServedCall
+    if (last !== call) {
+      this.#running[call.place] = last
+      last.place = call.place
+    }
+    call.place = -1
   }
 
   /** A loop, and only one: calls that end as they are run would nest as deep as the queue is long. */
@@ -144,7 +156,7 @@ class Pool implements ServedCallOwner {
     if (this.#filling) return
     this.#filling = true
     for (const call of this.#queue) {
-      if (this.#running.size >= this.#size) break
+      if (this.#running.length >= this.#size) break
       this.#queue.delete(call)
       this.kernel.stats.queued--
       this.#run(call)

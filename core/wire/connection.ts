@@ -113,7 +113,7 @@ export class Connection extends Multiplexer {
     const remote = this.#remote
     if (remote.isZask) for (const { id } of remote.channels.values()) remote.emit(id, '_zask_cancel', null)
     this.flush()
-    this.#loseAll([...this.#remote.channels.values()], error)
+    this.#loseAll(this.#remote.channels.values(), error)
     await this.socket.close()
   }
 
@@ -149,7 +149,7 @@ export class Connection extends Multiplexer {
 
   override onPeerGone(peer: Peer, error: ZaskError): void {
     this.counters.lostPeers++
-    this.#loseAll([...peer.channels.values()], error)
+    this.#loseAll(peer.channels.values(), error)
   }
 
   #onUp(): void {
@@ -159,7 +159,7 @@ export class Connection extends Multiplexer {
 
   #onDown(): void {
     if (this.#up > 0) this.#up--
-    const broken = [...this.#remote.channels.values()]
+    const broken = this.#remote.channels.values()
     const unsent = broken.filter((channel) => !this.wasSent(channel))
     // Counting begins anew: what is waited for still must not look unsent to the next count.
     for (const channel of broken) channel.openedAt = 0

@@ -114,7 +114,7 @@ export abstract class Multiplexer implements PeerHost {
   protected channel(peer: Peer, id: EventId, listener: ChannelListener | undefined): Channel {
     const channel = new Channel(peer, id, this.#channelOptions)
     channel.listener = listener
-    peer.channels.set(id, channel)
+    peer.channels.add(channel)
     this.#openChannels++
     channel.opened()
     return channel

@@ -1,5 +1,6 @@
 import { ZaskError } from '../errors.ts'
 import type { Channel } from './channel.ts'
+import { ChannelTable } from './channel-table.ts'
 import type { WireCounters } from './counters.ts'
 import type { EventId, EventWriter, IdSource } from './event.ts'
 import { withoutEvent } from './scan.ts'
@@ -42,7 +43,7 @@ export const beatKey = 'heartbeat_ms'
  */
 export class Peer {
   readonly key: string
-  readonly channels: Map<EventId, Channel> = new Map()
+  readonly channels: ChannelTable<Channel> = new ChannelTable()
   /** The peer has shown that it is zask, on this connection. */
   isZask = false
   /** Of a zask peer: milliseconds between its beats, null where it sends none, undefined where it did not say. */

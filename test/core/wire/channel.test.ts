@@ -52,7 +52,7 @@ describe('a channel', () => {
     const channel = new Channel(peer, `\xa1${ids++}`, { window, heartbeatMs, activeHeartbeat })
     const heard = new Recorder()
     channel.listener = heard
-    peer.channels.set(channel.id, channel)
+    peer.channels.add(channel)
     channel.opened()
     return { channel, heard }
   }

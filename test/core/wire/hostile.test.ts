@@ -3,10 +3,9 @@ import { expect } from 'chai'
 import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { type Core, RemoteError, ZaskError } from 'zask'
 import * as zmq from 'zeromq'
+import { collectGarbage } from '../../support/garbage.ts'
 import {
   pack,
   pause,
@@ -54,11 +53,6 @@ const echoWith = (args: Buffer | string): Buffer =>
   ])
 const repeat = (text: string, times: number): Buffer => Buffer.alloc((text.length / 2) * times, hex(text))
 const v3 = { message_id: 7, v: 3 }
-
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc')
-  ;(runInNewContext('gc') as () => void)()
-}
 
 /** What a frame comes to: nothing but a count, a value, or an ERR with this name and so many elements. */
 type Fate = 'dropped' | { ok: unknown } | { err: string; elements?: 1 | 3 }
