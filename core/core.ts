@@ -10,6 +10,7 @@ import { withinTime } from './hook-timeout.ts'
 import type { Kernel } from './kernel.ts'
 import { endpointsOf, list, locate, type Places, refuseTwins } from './location.ts'
 import { checkLimits, declareLimits, defaultLimits, type Limits, limitsOf, limitsWith } from './limits.ts'
+import { describeBlock, LoopWatch } from './loop-watch.ts'
 import { checkLogger, createLogger, type Logger } from './logger.ts'
 import { checkKinds, checkOptions } from './options.ts'
 import {
@@ -108,6 +109,7 @@ class LiveCore {
   #signals: ShutdownSignals | undefined
   #limits: Limits
   #shutdownTimeoutMs: number
+  #loop: LoopWatch | undefined
 
   constructor(options: CreateCoreOptions & CoreLimits) {
     const plugins: readonly Plugin[] = options.plugins ?? []
@@ -202,6 +204,7 @@ class LiveCore {
       const started = await this.#open(server, services, places)
       this.#refuseStopped()
       if (options.signals !== false) this.#signals ??= this.#listenToSignals()
+      this.#watchLoop()
       await this.#notify('started')
       return started
     } catch (error) {
@@ -316,6 +319,18 @@ class LiveCore {
     return this.#ready
   }
 
+  #watchLoop(): void {
+    this.#loop ??= new LoopWatch(this.#idPrefix, {
+      blockedMs: this.#limits.blockedLoopMs,
+      currentCall: () => this.#storage.getStore(),
+      onBlock: (block) => {
+        this.#stats.met.blockedLoopMs++
+        this.#log.warn({ ...block }, describeBlock(block))
+      },
+    })
+    this.#loop.start()
+  }
+
   async #notify(hook: 'started' | 'stopping' | 'stopped'): Promise<void> {
     const running = this.#hooks[hook].run(this as never)
     if (running !== undefined) await this.#within(hook, running)
@@ -388,6 +403,7 @@ class LiveCore {
     await attempt(() => this.#notify('stopped'))
     this.#wheel.close()
     this.#gauge.close()
+    await attempt(async () => await this.#loop?.close())
     this.#signals?.remove()
     if (errors.length > 0) throw errors[0]
     return cut
