@@ -6,17 +6,15 @@ import { fileURLToPath } from 'node:url'
 import type { CommandLine } from '../command/command.ts'
 import { exitCodes } from '../command/terminal.ts'
 
-/** Set where the parent watches; others that start processes have channels, too. */
-const watchedVariable = 'ZASK_WATCHED'
-
 /**
  * Tells the parent process which files this one is made of, if it has a parent that asks; the function returned adds
  * files that no import loads. Packages are left out: who changes those restarts by hand.
  */
 export function reportFiles(): (files: readonly string[]) => void {
   const { channel, env } = process
-  if (env[watchedVariable] === undefined || channel === undefined || channel === null) return () => {}
-  delete env[watchedVariable]
+  // Others that start processes have channels, too, but do not set this.
+  if (env['ZASK_WATCHED'] === undefined || channel === undefined || channel === null) return () => {}
+  delete env['ZASK_WATCHED']
   registerHooks({
     load(url, context, next) {
       if (url.startsWith('file:') && !url.includes('/node_modules/')) tell([fileURLToPath(url)])
@@ -53,7 +51,7 @@ export async function watchAndRestart({ words, options, terminal }: CommandLine)
     // In a group of its own: Ctrl-C reaches it once, from here, for a second one would cut its calls.
     const child = spawn(process.execPath, [...script, 'start', ...told, '--', ...words], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      env: { ...process.env, [watchedVariable]: '1' },
+      env: { ...process.env, ZASK_WATCHED: '1' },
       detached: true,
     })
     child.on('message', (message: { files?: string[] }) => changes.add(message.files ?? []))
