@@ -5,10 +5,12 @@ import { Migration } from '@mikro-orm/migrations'
 import { defineEntity, p } from '@mikro-orm/core'
 import { Seeder } from '@mikro-orm/seeder'
 import { expect } from 'chai'
-import { createCore } from 'zask'
+import { createCore, type Logger } from 'zask'
 import { accessLog } from 'zask/plugins/access-log'
 import { type Database, type DatabaseStats, entityFor, mikroOrm } from 'zask/plugins/mikro-orm'
+import { requestChain } from 'zask/plugins/request-chain'
 import { pluginContract, testCore } from 'zask/testing'
+import { failure } from '../../support/cores.ts'
 import { PostgresServer } from '../../support/postgres.ts'
 import { repository, run } from '../../support/processes.ts'
 
@@ -30,6 +32,8 @@ async function idle(db: Database): Promise<void> {
     (seen: { ok?: boolean; code?: string }) => seen.ok === true || seen.code === 'ZASK_CORE_STOPPED',
   )
 }
+
+function silent(): void {}
 
 pluginContract({
   name: 'mikro-orm',
@@ -120,6 +124,44 @@ describe('mikroOrm', () => {
     expect(asked('flags')).to.have.nested.property('appmeta.queries', 1)
     expect(asked('flags')?.['appmeta']?.ms).to.be.a('number')
     expect(asked('nothing')).to.equal(undefined)
+  })
+
+  it('says in the access log that a query was cancelled, and logs its SQL under the id of the request', async () => {
+    const path = join(folder, 'cancelled.log')
+    const db = mikroOrm({ entities: [] })
+    const log: { sql: string; fields: object }[] = []
+    const config = { DEBUG: false, DATABASE_ECHO: true, DATABASE_URI: server.uri, ZERORPC_ACCESS_LOG: path }
+    const core = createCore({ plugins: [requestChain(), accessLog({ format: 'json' }), db] })
+    core.config.fromObject(config)
+    const logger = (bound: object): Logger => ({
+      trace: silent,
+      debug: silent,
+      warn: silent,
+      error: silent,
+      fatal: silent,
+      info: (fields: object, sql: string) => void log.push({ sql, fields: { ...bound, ...fields } }),
+      child: (fields) => logger({ ...bound, ...fields }),
+    })
+    const service = {
+      quick: () => db.em.getConnection().execute('select 1 as one'),
+      slow: () => db.em.getConnection().execute('select pg_sleep(10)'),
+    }
+    await using test = await testCore({ services: [service], core })
+    core.setLogger(logger({}))
+    await test.client.quick()
+    const caller = new AbortController()
+    const call = failure(test.client.$with({ signal: caller.signal }).slow())
+    setTimeout(() => caller.abort(), 100)
+    await call
+    await test.core.stop()
+    const lines = (await readFile(path, 'utf8')).trim().split('\n')
+    const [quick, slow] = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(slow).to.include({ method: 'slow', status: 'ERROR' })
+    expect(slow).to.have.nested.property('db.default.cancelled', 1)
+    expect(log.find(({ sql }) => sql === 'select 1 as one')?.fields).to.include({
+      requestId: quick?.['requestId'],
+      bind: 'default',
+    })
   })
 
   it('migrates and seeds each bind by itself', async () => {
