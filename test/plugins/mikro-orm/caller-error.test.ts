@@ -34,7 +34,7 @@ const forbidden = [
 ]
 
 describe('what a remote caller gets of an error of the database', function () {
-  this.timeout(30_000)
+  this.timeout(60_000)
 
   let server: PostgresServer
   before(async () => {

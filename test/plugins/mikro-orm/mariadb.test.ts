@@ -43,7 +43,7 @@ describe('mikroOrm on MariaDB', function () {
     core.config.fromObject({
       DATABASE_URI: server.database(`zask_${driver}_${process.pid}`, driver),
       DATABASE_POOL_SIZE: 3,
-      DATABASE_POOL_TIMEOUT: 5,
+      DATABASE_POOL_TIMEOUT: 30,
     })
     await db.createAll()
     await db.run(() => db.em.nativeDelete(User, {}))

@@ -45,7 +45,7 @@ class Load {
 }
 
 describe('mikroOrm under faults of PostgreSQL', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
 
   const world = new UserWorld()
   let server: PostgresServer
@@ -102,7 +102,7 @@ describe('mikroOrm under faults of PostgreSQL', function () {
         const upAt = performance.now()
         await load.answers(1)
         // Measured under a load of 20 on two processors: 50 to 220 ms.
-        expect(performance.now() - upAt).to.be.lessThan(5_000)
+        expect(performance.now() - upAt).to.be.lessThan(20_000)
       }
       await recovered(db, client, load)
     })
@@ -150,7 +150,7 @@ describe('mikroOrm under faults of PostgreSQL', function () {
       const stoppedAt = performance.now()
       await until(() => load.failures.length > 0)
       await load.answers(20)
-      expect(performance.now() - stoppedAt).to.be.within(900, 15_000)
+      expect(performance.now() - stoppedAt).to.be.within(900, 50_000)
     } finally {
       tell('SIGCONT')
     }

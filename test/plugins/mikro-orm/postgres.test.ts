@@ -8,7 +8,7 @@ import { activity, poolOf, select, settled, User, usernames, UserWorld } from '.
 function silent(): void {}
 
 describe('mikroOrm on PostgreSQL', function () {
-  this.timeout(30_000)
+  this.timeout(60_000)
 
   const world = new UserWorld()
   let server: PostgresServer

@@ -12,7 +12,7 @@ import { failure, pause } from '../../support/cores.ts'
 const Entry = defineEntity({ name: 'Entry', properties: { id: p.integer().primary(), text: p.string() } })
 
 describe('a SQLite file that another process has locked', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
 
   let folder: string
   before(async () => {

@@ -143,7 +143,7 @@ export class UserWorld {
     core.config.fromObject({
       DATABASE_URI: on.database(`zask_test_${process.pid}_${++this.#databases}`),
       DATABASE_POOL_SIZE: 5,
-      DATABASE_POOL_TIMEOUT: 5,
+      DATABASE_POOL_TIMEOUT: 30,
       ...config,
     })
     this.lines = []
@@ -155,7 +155,7 @@ export class UserWorld {
     making.config.fromObject({ DATABASE_URI: core.config.get('DATABASE_URI') })
     await maker.createAll()
     const users = new Users(db)
-    const { client } = await testCore({ services: [users], core, client: { timeoutMs: 10_000 } })
+    const { client } = await testCore({ services: [users], core, client: { timeoutMs: 60_000 } })
     return { db, client, core, users }
   }
 
