@@ -47,6 +47,8 @@ export class WireSocket {
   #connectedTo: string | undefined
   #revival: NodeJS.Timeout | undefined
   #reading: Promise<void> | undefined
+  /** No message lay there when the last one was asked for. */
+  #idle = true
 
   constructor(kind: 'router' | 'dealer', listener: SocketListener, options: SocketOptions) {
     // A process ends although a message for a dead peer is still unsent; `linger` bounds what it waits for.
@@ -215,11 +217,17 @@ export class WireSocket {
     this.#reading ??= this.#read()
   }
 
+  readonly #setIdle = (): void => {
+    this.#idle = true
+  }
+
   async #read(): Promise<void> {
     const socket = this.#socket
     const listener = this.#listener
     while (!this.#closed) {
       let frames: Buffer[]
+      this.#idle = false
+      process.nextTick(this.#setIdle)
       try {
         frames = await socket.receive()
       } catch {
@@ -228,7 +236,11 @@ export class WireSocket {
         await new Promise((resolve) => setImmediate(resolve))
         continue
       }
+      const wasIdle = this.#idle
       listener.onMessage(frames)
+      // What a lone message has led to is sent first: to ask libzmq for the next one takes some microseconds. Where
+      // several lie there they are read on, and what they lead to is sent together.
+      if (wasIdle) await new Promise<void>((resolve) => process.nextTick(resolve))
     }
   }
 }
