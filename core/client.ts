@@ -1,5 +1,6 @@
 import { pickTarget, Target } from './balancer.ts'
 import { LiveCall } from './call.ts'
+import type { CurveClientOptions } from './curve.ts'
 import { ZaskError } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { type Limits, limitsWith } from './limits.ts'
@@ -8,6 +9,7 @@ import { checkCallOptions, type EndOptions, milliseconds, wireOptions } from './
 import type { AnyService, CallOptions, Client, ClientEndpoint, MethodName } from './remote.ts'
 import { shown } from './secrets.ts'
 import { Connection } from './wire/connection.ts'
+import type { CurveClientKeys } from './wire/curve.ts'
 
 /** `T` is the service whose methods `idempotent` names; options that name none fit all services. */
 export interface ClientOptions<T = never> extends EndOptions {
@@ -32,6 +34,8 @@ export interface ClientOptions<T = never> extends EndOptions {
    * that never left this process are made again.
    */
   idempotent?: readonly MethodName<T>[]
+  /** Encrypts. Default: what is known of the service's endpoint. `inproc://` is never encrypted. */
+  curve?: CurveClientOptions
 }
 
 /** Nobody waits for answers any more, but servers must hear that their calls were cancelled. */
@@ -61,6 +65,7 @@ export class ClientEnd implements MadeCallOwner {
     endpoints: readonly string[],
     options: ClientOptions<AnyService>,
     limits: Limits,
+    curve: CurveClientKeys | undefined,
     onClosed: () => void,
   ) {
     this.kernel = kernel
@@ -83,7 +88,9 @@ export class ClientEnd implements MadeCallOwner {
     const { wheel, counters } = kernel
     this.#targets = [...new Set(endpoints)].map((endpoint) => {
       const listener = { onChange: () => this.#onChange(target) }
-      const target = new Target(new Connection(endpoint, wire, wheel, counters, listener))
+      const inside = endpoint.startsWith('inproc://')
+      const keyed = inside || curve === undefined ? wire : { ...wire, curve }
+      const target = new Target(new Connection(endpoint, keyed, wheel, counters, listener))
       return target
     })
   }
@@ -105,11 +112,14 @@ export class ClientEnd implements MadeCallOwner {
     }))
   }
 
-  async open(isBound: (endpoint: string) => boolean): Promise<void> {
+  /** Connects, and binds where it is to be bound: answers with the real endpoints of those. */
+  async open(isBound: (endpoint: string) => boolean): Promise<string[]> {
+    const bound: string[] = []
     for (const target of this.#targets) {
-      if (isBound(target.endpoint)) target.endpoint = await target.connection.bind()
+      if (isBound(target.endpoint)) bound.push((target.endpoint = await target.connection.bind()))
       else target.connection.connect()
     }
+    return bound
   }
 
   call(method: string, args: readonly unknown[], options: CallOptions | undefined): MadeCall['promise'] {
@@ -142,7 +152,9 @@ export class ClientEnd implements MadeCallOwner {
     }
     if (except?.suspect === true) this.#startProbing()
     const target = pickTarget(this.#targets, except)
+    const refusal = target === undefined ? this.#refusal : undefined
     if (target !== undefined) call.send(target)
+    else if (refusal !== undefined) call.fail(refusal)
     else if (this.#waiting.size < this.#maxWaiting) this.#waiting.add(call)
     else {
       this.kernel.stats.met.maxWaiting++
@@ -191,10 +203,20 @@ export class ClientEnd implements MadeCallOwner {
 
   #onChange(target: Target): void {
     target.renewed()
-    if (!target.connection.up) return
+    if (!target.connection.up && this.#refusal === undefined) return
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const call of waiting) this.dispatch(call)
+  }
+
+  /** Undefined while an endpoint can be reached, or may be one day: a refusal does not end by waiting. */
+  get #refusal(): ZaskError | undefined {
+    let refusal: ZaskError | undefined
+    for (const { connection } of this.#targets) {
+      refusal = connection.refusal
+      if (refusal === undefined) return undefined
+    }
+    return refusal
   }
 
   /** A suspect endpoint gets no calls, so it must be asked whether it is back. */

@@ -14,6 +14,12 @@ export type { ConfigKind, ConfigRule } from './config-values.ts'
 export interface CoreConfig extends LimitConfig {
   /** Everything is logged, readable, to stdout, and errors carry their traceback to the caller. Default: true. */
   DEBUG: boolean
+  /** Who this process is, as a server and as a client. Default: none; then nothing is encrypted. */
+  CURVE_SECRET_KEY?: string | null
+  /** Follows from the secret key; where it is set, it must belong to it. */
+  CURVE_PUBLIC_KEY?: string | null
+  /** Who may call servers here: public keys, `'any'`, or `'plaintext'` for no encryption. */
+  CURVE_ALLOW?: readonly string[] | 'any' | 'plaintext' | null
 }
 
 /** One line of `config.explain()`. */

@@ -4,14 +4,16 @@ import { resolve } from 'node:path'
 import { type Call, createCallStorage } from './call.ts'
 import { ClientEnd, type ClientOptions, createClient } from './client.ts'
 import { checkConfigKeys, Config } from './config.ts'
+import { clientKeys, declareCurve, refuseWaiting } from './curve.ts'
 import { describeThrown, ZaskError } from './errors.ts'
 import { type HookName, type Hooks, HookSet } from './hooks.ts'
 import { withinTime } from './hook-timeout.ts'
 import type { Kernel } from './kernel.ts'
-import { endpointsOf, list, locate, type Places, refuseTwins } from './location.ts'
+import { berthsOf, list, locate } from './location.ts'
 import { checkLimits, declareLimits, defaultLimits, type Limits, limitsOf, limitsWith } from './limits.ts'
 import { describeBlock, LoopWatch } from './loop-watch.ts'
 import { checkLogger, createLogger, type Logger } from './logger.ts'
+import { openAt } from './opening.ts'
 import { checkKinds, checkOptions } from './options.ts'
 import {
   type CallOf,
@@ -22,6 +24,7 @@ import {
   type PluginCore,
 } from './plugin.ts'
 import { ProcessGauge } from './process-gauge.ts'
+import { warnOfFewFiles, warnOfPlaintext } from './precautions.ts'
 import type { AnyService, Client } from './remote.ts'
 import { Server } from './server.ts'
 import { Service } from './service.ts'
@@ -110,6 +113,7 @@ class LiveCore {
   #limits: Limits
   #shutdownTimeoutMs: number
   #loop: LoopWatch | undefined
+  #filesCounted: Promise<void> | undefined
 
   constructor(options: CreateCoreOptions & CoreLimits) {
     const plugins: readonly Plugin[] = options.plugins ?? []
@@ -120,6 +124,7 @@ class LiveCore {
     this.#shutdownTimeoutMs = this.#limits.shutdownTimeoutMs
     this.config = new Config({ root: this.root })
     declareLimits(this.config)
+    declareCurve(this.config)
     this.#hooks = new HookSet({
       onObserverError: (error, { hook, plugin }) => {
         const { message } = describeThrown(error)
@@ -201,7 +206,10 @@ class LiveCore {
     this.#shutdownTimeoutMs = limits.shutdownTimeoutMs
     this.#servers.add(server)
     try {
-      const started = await this.#open(server, services, places)
+      const berths = await this.#within('resolveEndpoint', berthsOf(this.#hooks, services, places))
+      const started = await openAt(server, services, berths, places, options.curve, this)
+      this.#filesCounted ??= warnOfFewFiles(this.#log)
+      await this.#filesCounted
       this.#refuseStopped()
       if (options.signals !== false) this.#signals ??= this.#listenToSignals()
       this.#watchLoop()
@@ -232,14 +240,18 @@ class LiveCore {
     const found = await this.#within('resolveEndpoint', locate(this.#hooks, target, options.version))
     this.#refuseStopped()
     const endpoints = [...found.endpoints, ...bound]
+    const isBound = (endpoint: string): boolean => bind === true || bound.includes(endpoint)
+    const keys = clientKeys(options.curve, found.curve, this.config)
+    if (keys !== undefined) refuseWaiting(endpoints.filter(isBound))
     const about = { ...options, ...found.about }
-    const end: ClientEnd = new ClientEnd(this.#kernel, endpoints, about, this.#limits, () =>
+    const end: ClientEnd = new ClientEnd(this.#kernel, endpoints, about, this.#limits, keys, () =>
       this.#clients.delete(end),
     )
     this.#clients.add(end)
     try {
       // A client made within a call lives on after it: its socket must not keep that call as the current one.
-      await this.#outside(() => end.open((endpoint) => bind === true || bound.includes(endpoint)))
+      const waiting = await this.#outside(() => end.open(isBound))
+      if (this.config.get('CURVE_ALLOW') !== 'plaintext') warnOfPlaintext(this.#log, waiting)
     } catch (error) {
       await end.close()
       throw error
@@ -338,35 +350,6 @@ class LiveCore {
 
   #within<R>(hook: HookName, running: Promise<R>): Promise<R> {
     return withinTime(this.#hooks, hook, running, this.#limits, this.#stats)
-  }
-
-  async #open(server: Server, services: readonly Service[], { binds, connects }: Places): Promise<Started> {
-    const wanted = new Map<string, Service[]>()
-    for (const service of services) {
-      const own =
-        binds.length > 0 || connects.length > 0
-          ? binds
-          : await this.#within('resolveEndpoint', endpointsOf(this.#hooks, service))
-      for (const endpoint of own) wanted.set(endpoint, [...(wanted.get(endpoint) ?? []), service])
-    }
-    for (const [endpoint, served] of wanted) refuseTwins(endpoint, served)
-    for (const endpoint of connects) refuseTwins(endpoint, services)
-    const bound: { endpoint: string; services: Service[] }[] = []
-    for (const [endpoint, served] of wanted) {
-      bound.push({ endpoint: await server.bind(endpoint, served), services: served })
-    }
-    for (const endpoint of connects) {
-      server.connect(endpoint, services)
-      bound.push({ endpoint, services: [...services] })
-    }
-    return {
-      endpoints: bound.map(({ endpoint }) => endpoint),
-      services: services.map((service) => ({
-        service: service.displayName,
-        version: service.version,
-        endpoints: bound.filter((one) => one.services.includes(service)).map(({ endpoint }) => endpoint),
-      })),
-    }
   }
 
   #refuseStopped(): void {

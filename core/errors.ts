@@ -30,6 +30,8 @@ export const errorCodes = {
   ZASK_ENDPOINT_MISSING: 'EndpointError',
   ZASK_ENDPOINT_INVALID: 'EndpointError',
   ZASK_ENDPOINT_IN_USE: 'EndpointError',
+  ZASK_CURVE_KEY_INVALID: 'CurveError',
+  ZASK_CURVE_INCOMPLETE: 'CurveError',
   // calls
   ZASK_METHOD_UNKNOWN: 'NameError',
   ZASK_ARGS_INVALID: 'TypeError',
@@ -39,6 +41,7 @@ export const errorCodes = {
   ZASK_STREAM_IDLE: 'StreamIdle',
   ZASK_PEER_LOST: 'LostRemote',
   ZASK_PEER_UNREACHABLE: 'Unreachable',
+  ZASK_PEER_REFUSED: 'Refused',
   ZASK_SERVER_STOPPING: 'ServiceUnavailable',
   ZASK_SERVER_OVERLOADED: 'Overloaded',
   ZASK_CLIENT_CLOSED: 'ClientClosed',

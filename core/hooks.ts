@@ -1,5 +1,6 @@
 import { SyncBailHook } from 'tapable'
 import type { Call, Outcome } from './call.ts'
+import type { ServiceCurve } from './curve.ts'
 import { CustomLine } from './custom-hook.ts'
 import { describeThrown, ZaskError } from './errors.ts'
 import { createFacade, describeArgument, type TapFunction, type TappableHook } from './hook-facade.ts'
@@ -41,6 +42,8 @@ export interface EndpointQuery {
 export interface ResolvedEndpoint {
   readonly version?: string | undefined
   readonly endpoints: readonly string[]
+  /** How it encrypts: whom it lets in, and its public key for clients. */
+  readonly curve?: ServiceCurve | undefined
 }
 
 /**

@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Call } from './call.ts'
+import type { ServiceCurve } from './curve.ts'
 import { ZaskError } from './errors.ts'
 import type { EndpointQuery, HookSet, ResolvedEndpoint } from './hooks.ts'
 import { shown } from './secrets.ts'
@@ -10,6 +12,7 @@ type Resolver = HookSet<Call, never, never>
 export interface Location {
   readonly endpoints: readonly string[]
   readonly about: { readonly service?: string; readonly version?: string }
+  readonly curve?: ServiceCurve | undefined
 }
 
 /** What plugins refuse with is an answer, and stays as it is; any other error is a fault of the plugin it names. */
@@ -22,10 +25,10 @@ async function ask(hooks: Resolver, query: EndpointQuery): Promise<ResolvedEndpo
 }
 
 /** Where a service is to bind, by its name and version. Errors: `ZASK_ENDPOINT_MISSING`, and those of plugins. */
-export async function endpointsOf(hooks: Resolver, service: Service): Promise<readonly string[]> {
+async function placeOf(hooks: Resolver, service: Service): Promise<ResolvedEndpoint> {
   const { name, version } = service
   const found = await ask(hooks, { service: name, version, role: 'server' })
-  if (found !== undefined && found.endpoints.length > 0) return found.endpoints
+  if (found !== undefined && found.endpoints.length > 0) return found
   throw new ZaskError(
     'ZASK_ENDPOINT_MISSING',
     `Service ${service.displayName} has no endpoint. Pass one, start(service, { bind: 'tcp://127.0.0.1:4242' })` +
@@ -65,6 +68,7 @@ export async function locate(
   return {
     endpoints: found.endpoints,
     about: { service, ...(chosen === undefined ? {} : { version: chosen }) },
+    curve: found.curve,
   }
 }
 
@@ -74,8 +78,52 @@ export interface Places {
   readonly connects: readonly string[]
 }
 
+/** An endpoint to bind, with the services that share it. */
+export interface Berth {
+  readonly endpoint: string
+  readonly services: readonly Service[]
+  readonly curve: ServiceCurve | undefined
+}
+
+/** Which service is to be bound where: at the places given for all of them, or else each at its own. */
+export async function berthsOf(
+  hooks: Resolver,
+  services: readonly Service[],
+  { binds, connects }: Places,
+): Promise<Berth[]> {
+  for (const endpoint of connects) refuseTwins(endpoint, services)
+  if (binds.length > 0 || connects.length > 0) {
+    return [...new Set(binds)].map((endpoint) => {
+      refuseTwins(endpoint, services)
+      return { endpoint, services, curve: undefined }
+    })
+  }
+  const berths = new Map<string, { endpoint: string; services: Service[]; curve: ServiceCurve | undefined }>()
+  for (const service of services) {
+    const { endpoints, curve } = await placeOf(hooks, service)
+    for (const endpoint of endpoints) {
+      const berth = berths.get(endpoint)
+      if (berth === undefined) berths.set(endpoint, { endpoint, services: [service], curve })
+      else if (!isDeepStrictEqual(berth.curve?.allow, curve?.allow)) throw atOdds(berth, service)
+      else berth.services.push(service)
+    }
+  }
+  for (const { endpoint, services: served } of berths.values()) refuseTwins(endpoint, served)
+  return [...berths.values()]
+}
+
+/** One endpoint can let in but the same callers to all that is served there. */
+function atOdds({ endpoint, services }: Berth, service: Service): ZaskError {
+  return new ZaskError(
+    'ZASK_CURVE_INCOMPLETE',
+    `${services[0]?.displayName} and ${service.displayName} share '${endpoint}' and do not let in the same callers. ` +
+      'Give them the same curve_allow, or endpoints of their own.',
+    { details: { endpoint } },
+  )
+}
+
 /** The second of two services that callers cannot tell apart would never be called. */
-export function refuseTwins(endpoint: string, services: readonly Service[]): void {
+function refuseTwins(endpoint: string, services: readonly Service[]): void {
   const twin = services.find(({ name, version }, index) =>
     services
       .slice(0, index)

@@ -5,6 +5,9 @@ const mask = '***'
 /** `access_key`, `CLIENT_KEYS`, `apiKey`; also `monkey`: a value hidden without need costs less than one shown. */
 const secretName = /keys?$|password|passwd|passphrase|secret|token|credential/i
 
+/** A key that everybody may know, and that people compare by eye. */
+const publicName = /public_?keys?$/i
+
 /** Up to the last `@` of the word: a password that was not percent-encoded may hold `@`, `:` and `/`. */
 const userInfo = /([a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):\S*@/gi
 
@@ -23,7 +26,7 @@ export function maskUris(text: string): string {
 export function masked(value: unknown, key = '', above: readonly unknown[] = []): unknown {
   // Null tells that a secret is not set, a boolean (`allow_missing_key`) is none: both are what a reader looks for.
   if (value === null || value === undefined || typeof value === 'boolean') return value
-  if (secretName.test(key)) return mask
+  if (secretName.test(key) && !publicName.test(key)) return mask
   if (typeof value === 'string') return maskUris(value)
   if (typeof value === 'function') return `[function ${value.name || 'without a name'}]`
   if (typeof value !== 'object' || value instanceof Date) return value

@@ -3,10 +3,12 @@ import { statsMethod } from './introspection.ts'
 import type { Kernel } from './kernel.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import { type EndOptions, wireOptions } from './options.ts'
+import { StrangerLog } from './precautions.ts'
 import { ServedCall, type ServedCallOwner } from './served-call.ts'
 import { type ServerStats, ServiceFigures, type ServiceStats } from './service-stats.ts'
 import type { Service } from './service.ts'
 import type { Channel } from './wire/channel.ts'
+import type { CurveServerKeys } from './wire/curve.ts'
 import type { Event } from './wire/event.ts'
 import { ServerMultiplexer, type WireOptions } from './wire/multiplexer.ts'
 
@@ -171,11 +173,13 @@ export class Server {
   readonly #options: WireOptions
   readonly #pools: readonly Pool[]
   readonly #sockets: ServerMultiplexer[] = []
+  readonly #strangers: StrangerLog
   #draining = false
 
   /** @param limits Those of config, with those of the options laid over them. */
   constructor(kernel: Kernel, services: readonly Service[], options: ServerOptions, limits: Limits) {
     this.#kernel = kernel
+    this.#strangers = new StrangerLog(() => kernel.log())
     this.#options = wireOptions(options, lingerMs, withRoomForPools(limits))
     const channels = (): number => this.openChannels
     this.#pools = services.map((service) => new Pool(kernel, service, limits, channels))
@@ -194,9 +198,16 @@ export class Server {
   }
 
   /** Serves some of the services at an endpoint, and answers with its real address. */
-  async bind(endpoint: string, services: readonly Service[]): Promise<string> {
+  async bind(
+    endpoint: string,
+    services: readonly Service[],
+    curve: CurveServerKeys | undefined,
+  ): Promise<string> {
     const pools = this.#poolsOf(services)
-    const bound = await this.#socket(pools).bind(endpoint)
+    // What is said over inproc stays in the process; ZeroMQ does not encrypt it.
+    const bound = await this.#socket(pools, endpoint.startsWith('inproc://') ? undefined : curve).bind(
+      endpoint,
+    )
     for (const { figures } of pools) figures.endpoints.push(bound)
     return bound
   }
@@ -204,7 +215,7 @@ export class Server {
   /** Serves by dialling out to an endpoint where a client is bound. */
   connect(endpoint: string, services: readonly Service[]): void {
     const pools = this.#poolsOf(services)
-    this.#socket(pools).connect(endpoint)
+    this.#socket(pools, undefined).connect(endpoint)
     for (const { figures } of pools) figures.endpoints.push(endpoint)
   }
 
@@ -246,10 +257,14 @@ export class Server {
     return this.#pools.filter((pool) => services.includes(pool.service))
   }
 
-  #socket(pools: readonly Pool[]): ServerMultiplexer {
+  #socket(pools: readonly Pool[], curve: CurveServerKeys | undefined): ServerMultiplexer {
     const { wheel, counters } = this.#kernel
-    const socket = new ServerMultiplexer(this.#options, wheel, counters, (channel, request) =>
-      this.#accept(pools, channel, request),
+    const socket = new ServerMultiplexer(
+      { ...this.#options, curve },
+      wheel,
+      counters,
+      (channel, request) => this.#accept(pools, channel, request),
+      (reason, publicKey, address) => this.#strangers.note(reason, publicKey, address),
     )
     this.#sockets.push(socket)
     return socket

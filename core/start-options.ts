@@ -1,4 +1,5 @@
 import type { ClientOptions } from './client.ts'
+import type { CurveServerOptions } from './curve.ts'
 import { ZaskError } from './errors.ts'
 import type { CreateCoreOptions } from './plugin.ts'
 import type { ServerOptions } from './server.ts'
@@ -9,6 +10,8 @@ export interface StartOptions extends ServerOptions, ServiceOptions {
   bind?: string | readonly string[]
   /** Endpoints of bound clients to connect out to. */
   connect?: string | readonly string[]
+  /** Encrypts, and says who may call. Default: as the config says; `inproc://` is never encrypted. */
+  curve?: CurveServerOptions
   /** Whether SIGTERM and SIGINT stop the core and end the process. Default: true. */
   signals?: boolean
   /** Milliseconds that running calls are given when the core stops. Default: 25,000. */
@@ -69,6 +72,7 @@ export const clientOptionNames: readonly (keyof ClientOptions)[] = [
   'bind',
   'maxWaiting',
   'idempotent',
+  'curve',
 ]
 
 export const startOptionNames: readonly (keyof StartOptions)[] = [
@@ -83,6 +87,7 @@ export const startOptionNames: readonly (keyof StartOptions)[] = [
   'expose',
   'bind',
   'connect',
+  'curve',
   'signals',
   'shutdownTimeoutMs',
 ]

@@ -32,6 +32,8 @@ export interface StatsReport {
     readonly lostPeers: number
     /** What came in and was not used, by reason. */
     readonly dropped: Readonly<Record<string, number>>
+    /** Connections that were turned away before they could say anything, by reason. */
+    readonly refused: Readonly<Record<string, number>>
   }
   /** How often each limit was met: docs/limits.md has a line for each. */
   readonly limits: Readonly<MetLimits & MetLimitsAbove>
@@ -67,6 +69,7 @@ export class CoreStats {
         messagesOut: counters.messagesOut,
         lostPeers: counters.lostPeers,
         dropped: Object.fromEntries(counters.dropped),
+        refused: Object.fromEntries(counters.refused),
       },
       limits: { ...counters.met, ...this.met },
     }

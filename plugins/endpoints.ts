@@ -1,8 +1,10 @@
 import {
   type Config,
+  type CurveAllow,
   type EndpointQuery,
   type Plugin,
   type ResolvedEndpoint,
+  type ServiceCurve,
   ZaskError,
 } from '../core/index.ts'
 import { type Command, type CommandList, commandsHook, dim, escapeControls, json, table } from './command.ts'
@@ -14,6 +16,10 @@ import { type Command, type CommandList, commandsHook, dim, escapeControls, json
 export interface ServiceEndpoints {
   /** The version of a client that names none. */
   readonly default?: string | null
+  /** The public CURVE key of the service: its clients encrypt with it. */
+  readonly curve_server_key?: string | null
+  /** Whom the service lets in: public CURVE keys, `'any'`, or `'plaintext'` for no encryption. */
+  readonly curve_allow?: readonly string[] | 'any' | 'plaintext' | null
   readonly [version: string]: string | readonly string[] | boolean | null | undefined
 }
 
@@ -80,7 +86,22 @@ function find(config: Config, query: EndpointQuery): ResolvedEndpoint {
   // `default` is a key beside the versions, so no version can be called that.
   const found = version === 'default' ? undefined : endpointsOf(own(places, version))
   if (found === undefined) throw missing(`${key}["${version}"]`)
-  return { version, endpoints: found }
+  return { version, endpoints: found, curve: curveOf(places) }
+}
+
+/** Of keys only the kind is looked at here: what is wrong with one is said by whoever uses it. */
+function curveOf(places: Readonly<Record<string, unknown>>): ServiceCurve {
+  const serverKey = own(places, 'curve_server_key')
+  const allow = own(places, 'curve_allow')
+  return {
+    serverKey: typeof serverKey === 'string' ? serverKey : undefined,
+    allow: isAllow(allow) ? allow : undefined,
+  }
+}
+
+function isAllow(value: unknown): value is CurveAllow {
+  if (value === 'any' || value === 'plaintext') return true
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
 }
 
 /** One version of one service, as `zask endpoints` shows it. */
@@ -164,6 +185,10 @@ function expectation(value: unknown): string | undefined {
       return `an object whose '${key}' is an endpoint or a list of them, as 'tcp://127.0.0.1:4242'`
     }
     if (key === 'default' && typeof item !== 'string') return "an object whose default is a version, as '1.0'"
+    if (key === 'curve_server_key' && typeof item !== 'string')
+      return 'an object whose curve_server_key is the public CURVE key of the service'
+    if (key === 'curve_allow' && !isAllow(item))
+      return "an object whose curve_allow is a list of public CURVE keys, 'any' or 'plaintext'"
   }
   return undefined
 }

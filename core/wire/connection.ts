@@ -1,7 +1,9 @@
 import { ZaskError } from '../errors.ts'
 import type { Channel, ChannelListener } from './channel.ts'
 import type { WireCounters } from './counters.ts'
+import type { CurveClientKeys } from './curve.ts'
 import type { Event } from './event.ts'
+import type { RefusalReason } from './monitor.ts'
 import { maxEnvelopeFrames, Multiplexer, type WireOptions } from './multiplexer.ts'
 import { Peer } from './peer.ts'
 import type { SocketListener } from './socket.ts'
@@ -14,7 +16,7 @@ import type { TimerWheel } from './timer-wheel.ts'
 const drainMs = 25
 
 export interface ConnectionListener {
-  /** The endpoint can be reached, or cannot any more. */
+  /** The endpoint can be reached, or cannot any more, or refuses us. */
   onChange(): void
 }
 
@@ -25,6 +27,8 @@ export class Connection extends Multiplexer {
   readonly #listener: ConnectionListener
   /** How many connections stand. More than one only where the socket is bound and servers dial in. */
   #up = 0
+  /** Why the server would not have us when it was tried last. */
+  #refused: RefusalReason | undefined
 
   constructor(
     endpoint: string,
@@ -47,6 +51,14 @@ export class Connection extends Multiplexer {
   /** Milliseconds between the beats of a zask peer, null where it sends none; undefined of any other. */
   get beatMs(): number | null | undefined {
     return this.#remote.beatMs
+  }
+
+  /** What a call comes to while the server will not have us; undefined where it may yet. */
+  get refusal(): ZaskError | undefined {
+    if (this.#refused === undefined || this.up) return undefined
+    const keys = this.options.curve
+    const client = keys !== undefined && 'serverKey' in keys ? keys : undefined
+    return refusalError(this.endpoint, this.#refused, client)
   }
 
   connect(): void {
@@ -126,6 +138,10 @@ export class Connection extends Multiplexer {
       },
       onUp: () => this.#onUp(),
       onDown: () => this.#onDown(),
+      onRefused: (reason) => {
+        this.#refused = reason
+        this.#listener.onChange()
+      },
     }
   }
 
@@ -154,6 +170,7 @@ export class Connection extends Multiplexer {
 
   #onUp(): void {
     this.#up++
+    this.#refused = undefined
     this.#listener.onChange()
   }
 
@@ -179,4 +196,27 @@ export class Connection extends Multiplexer {
   #loseAll(channels: readonly Channel[], error: ZaskError): void {
     for (const channel of channels) channel.lose(error)
   }
+}
+
+function refusalError(endpoint: string, reason: RefusalReason, keys: CurveClientKeys | undefined): ZaskError {
+  const says =
+    reason === 'key'
+      ? keys?.ephemeral === true
+        ? 'it lets in known keys only, and this client has no key pair of its own. Make one with `zask keygen`, give ' +
+          'the client its secret key, and list its public key at the server.'
+        : `it does not know the key of this client. List ${keys?.publicKey} among those the server allows.`
+      : reason === 'cut'
+        ? 'it cut the handshake: the server key given here is not that of the server, or what answers there is no ' +
+          'CURVE server.'
+        : keys === undefined
+          ? 'it takes encrypted connections only. Give the client the public key of the server: ' +
+            "{ curve: { serverKey: '…' } }."
+          : 'it does not encrypt, and this client was given a server key. Start the server with CURVE, or leave the ' +
+            'server key out.'
+  return new ZaskError('ZASK_PEER_REFUSED', `${endpoint} refuses the connection: ${says}`, {
+    sent: false,
+    // What cut the handshake may be a proxy whose server is about to start.
+    retryable: reason === 'cut',
+    details: { endpoint, reason },
+  })
 }

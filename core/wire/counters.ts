@@ -50,6 +50,8 @@ export class WireCounters {
     headerKeys: 0,
     messageParts: 0,
   }
+  /** Connections that servers turned away before they could say anything, by reason: few, and ours. */
+  readonly refused: Map<string, number> = new Map()
   /** Hears of each event; must not throw. Nobody pays while there is none. */
   watcher: ((seen: SeenEvent) => void) | undefined = undefined
 
@@ -69,5 +71,9 @@ export class WireCounters {
   unsendable(error: unknown): void {
     const limit = error instanceof ZaskError ? error.details?.['limit'] : undefined
     if (typeof limit === 'string' && Object.hasOwn(this.met, limit)) this.met[limit as keyof MetLimits]++
+  }
+
+  refuse(reason: string): void {
+    this.refused.set(reason, (this.refused.get(reason) ?? 0) + 1)
   }
 }

@@ -1,6 +1,7 @@
 import { ZaskError } from '../errors.ts'
 import { Channel, type ChannelListener, type ChannelOptions, controlEvents } from './channel.ts'
 import type { WireCounters } from './counters.ts'
+import type { CurveClientKeys, CurveServerKeys } from './curve.ts'
 import { type Event, type EventId, type EventLimits, EventReader, EventWriter, IdSource } from './event.ts'
 import { announcementKey, beatKey, flushBytes, Peer, type PeerHost } from './peer.ts'
 import { type SendResult, type SocketListener, WireSocket } from './socket.ts'
@@ -24,6 +25,8 @@ export interface WireOptions {
   /** How long a new connection has for the handshake of ZeroMQ, in milliseconds. */
   readonly handshakeTimeoutMs: number
   readonly lingerMs: number
+  /** Encrypts the connections: a server's keys for the end that is called, a client's for the other. */
+  readonly curve?: CurveServerKeys | CurveClientKeys | undefined
 }
 
 /** Peers that are remembered without an open channel, for what they have shown. */
@@ -83,6 +86,7 @@ export abstract class Multiplexer implements PeerHost {
       handshakeTimeoutMs: options.handshakeTimeoutMs,
       lingerMs: options.lingerMs,
       heartbeatMs: options.heartbeatMs,
+      curve: options.curve,
     })
   }
 
@@ -200,14 +204,25 @@ export abstract class Multiplexer implements PeerHost {
 /** Called for each request that a peer makes; the listener it returns hears the rest of the conversation. */
 export type OnRequest = (channel: Channel, request: Event) => void
 
+/** Called for each connection that was turned away; of one with an unknown key it says whose it was. */
+export type OnStranger = (reason: string, publicKey?: string, address?: string) => void
+
 /** The end that is called: one ROUTER. */
 export class ServerMultiplexer extends Multiplexer {
   readonly #peers = new Map<string, Peer>()
   readonly #onRequest: OnRequest
+  readonly #onStranger: OnStranger | undefined
 
-  constructor(options: WireOptions, wheel: TimerWheel, counters: WireCounters, onRequest: OnRequest) {
+  constructor(
+    options: WireOptions,
+    wheel: TimerWheel,
+    counters: WireCounters,
+    onRequest: OnRequest,
+    onStranger?: OnStranger,
+  ) {
     super('router', options, wheel, counters)
     this.#onRequest = onRequest
+    this.#onStranger = onStranger
   }
 
   bind(endpoint: string): Promise<string> {
@@ -236,7 +251,13 @@ export class ServerMultiplexer extends Multiplexer {
   }
 
   protected override socketListener(): SocketListener {
-    return { onMessage: (frames) => this.#onMessage(frames) }
+    return {
+      onMessage: (frames) => this.#onMessage(frames),
+      onStranger: (reason, publicKey, address) => {
+        this.counters.refuse(reason)
+        this.#onStranger?.(reason, publicKey, address)
+      },
+    }
   }
 
   /**

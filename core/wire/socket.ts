@@ -1,7 +1,11 @@
-import { lstat, unlink } from 'node:fs/promises'
-import { connect as connectLocal } from 'node:net'
+import { unlink } from 'node:fs/promises'
 import * as zmq from 'zeromq'
 import { describeThrown, ZaskError } from '../errors.ts'
+import type { CurveClientKeys, CurveServerKeys } from './curve.ts'
+import { Dial, type DialListener } from './dial.ts'
+import { bindError, checkEndpoint, endpointForms, releaseStalePath } from './endpoint.ts'
+import { follow, strangerOf } from './monitor.ts'
+import { ZapHandler } from './zap.ts'
 
 export interface SocketOptions {
   /** Largest frame taken from a peer, in bytes; libzmq cuts the connection of one that sends more. */
@@ -12,25 +16,50 @@ export interface SocketOptions {
   lingerMs: number
   /** Milliseconds between the beats of a channel, null for none: ZeroMQ's own beats are as quick, or quicker. */
   heartbeatMs: number | null
+  /** Encrypts all connections, which are not those over inproc: a ROUTER is the server, a DEALER the client. */
+  curve?: CurveServerKeys | CurveClientKeys | undefined
 }
 
-export interface SocketListener {
+/** What a DEALER tells of its connections comes from its `Dial`. */
+export interface SocketListener extends DialListener {
   /** A whole message, all its frames. */
   onMessage(frames: Buffer[]): void
-  /** A connection has passed the handshake. Dealers only. */
-  onUp?(address: string): void
-  /** A connection is gone. Dealers only. */
-  onDown?(address: string): void
+  /** A connection did not come about; of one with an unknown CURVE key, whose it was. Routers only. */
+  onStranger?(reason: string, publicKey?: string, address?: string): void
 }
 
 /** What became of a message given to the socket. */
 export type SendResult = 'sent' | 'full' | 'unreachable'
 
-/** How long libzmq is given to begin with connecting again before it is told to. */
-const revivalMs = 500
 /** Milliseconds between ZeroMQ's own beats, at most and at least; a connection that has missed three is cut. */
 const maxBeatMs = 2000
 const minBeatMs = 200
+/**
+ * How long after its lingering a closed socket has told that it is watched no more. At times libzmq does not, and the
+ * process would not end for waiting; but whoever stops listening before has libzmq wait for him for ever.
+ */
+const monitorGraceMs = 1000
+
+/**
+ * For each zeromq context, which is one per process and thread, where its CURVE servers live: in a context of their
+ * own, because libzmq asks for admission at one address per context, and in the first one that may be another's.
+ * Never more than one: a context keeps two threads until the process ends.
+ */
+const gatehouses = new WeakMap<zmq.Context, Gatehouse>()
+
+class Gatehouse {
+  readonly context = new zmq.Context({ blocky: false })
+  readonly zap = new ZapHandler(() => {
+    const options = { context: this.context, sendTimeout: 0, linger: 0 }
+    return { socket: new zmq.Router({ ...options }), waker: new zmq.Dealer({ ...options }) }
+  })
+}
+
+function gatehouse(): Gatehouse {
+  let found = gatehouses.get(zmq.context)
+  if (found === undefined) gatehouses.set(zmq.context, (found = new Gatehouse()))
+  return found
+}
 
 /**
  * A ROUTER or a DEALER. The only place that knows zeromq.
@@ -42,10 +71,12 @@ export class WireSocket {
   readonly #socket: zmq.Router | zmq.Dealer
   readonly #listener: SocketListener
   readonly #ipcPaths: string[] = []
+  readonly #dial: Dial | undefined
+  /** Of a CURVE server: ends what it has with the ZAP handler. */
+  readonly #leave: (() => void) | undefined
   #closed = false
-  #watched = false
-  #connectedTo: string | undefined
-  #revival: NodeJS.Timeout | undefined
+  #unwatch: (() => void) | undefined
+  readonly #lingerMs: number
   #reading: Promise<void> | undefined
   /** No message lay there when the last one was asked for. */
   #idle = true
@@ -68,17 +99,46 @@ export class WireSocket {
       handshakeInterval: options.handshakeTimeoutMs,
     }
     this.#listener = listener
-    if (kind === 'router') {
-      this.#socket = new zmq.Router({ ...common, mandatory: true, backlog: 1024 })
-    } else {
-      this.#socket = new zmq.Dealer({
+    this.#lingerMs = options.lingerMs
+    const { curve } = options
+    if (kind === 'dealer') {
+      const client = curve !== undefined && 'serverKey' in curve ? curve : undefined
+      const dealer = new zmq.Dealer({
         ...common,
         immediate: true,
         reconnectInterval: 100,
         // Once a second at most: a server that is back is to be found as soon as that.
         reconnectMaxInterval: 1000,
+        ...(client && {
+          curveServerKey: client.serverKey,
+          curvePublicKey: client.publicKey,
+          curveSecretKey: client.secretKey,
+        }),
       })
+      this.#dial = new Dial(dealer, listener, client !== undefined)
+      this.#socket = dealer
+      return
     }
+    const server = { ...common, mandatory: true, backlog: 1024 }
+    if (curve === undefined || !('admits' in curve)) {
+      this.#socket = new zmq.Router(server)
+      return
+    }
+    const { context, zap } = gatehouse()
+    const domain = zap.open({
+      admits: (publicKey) => curve.admits(publicKey),
+      onRefused: (publicKey, address) => listener.onStranger?.('unknown key', publicKey, address),
+    })
+    this.#leave = () => zap.close(domain)
+    this.#socket = new zmq.Router({
+      ...server,
+      context,
+      curveServer: true,
+      curveSecretKey: curve.secretKey,
+      zapDomain: domain,
+      // Without it libzmq lets everybody in where nobody answers for the domain.
+      zapEnforceDomain: true,
+    })
   }
 
   get closed(): boolean {
@@ -103,6 +163,8 @@ export class WireSocket {
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
     }
+    // Not before: telling of a failure, libzmq forgets what it was, and the port seems to be in use no more.
+    if (this.#dial === undefined) this.#watch(endpoint)
     if (ipcPath !== undefined) this.#ipcPaths.push(ipcPath)
     const real = this.#socket.lastEndpoint ?? endpoint
     this.#startReading()
@@ -121,7 +183,7 @@ export class WireSocket {
     }
     this.#prepare(endpoint)
     try {
-      this.#socket.connect(endpoint)
+      ;(this.#dial ?? this.#socket).connect(endpoint)
     } catch (error) {
       throw new ZaskError(
         'ZASK_ENDPOINT_INVALID',
@@ -129,7 +191,6 @@ export class WireSocket {
         { details: { endpoint }, cause: error },
       )
     }
-    this.#connectedTo = endpoint
     this.#startReading()
   }
 
@@ -151,66 +212,35 @@ export class WireSocket {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    clearTimeout(this.#revival)
+    this.#dial?.close()
     this.#socket.close()
+    this.#unwatch?.()
     await this.#reading
+    this.#leave?.()
     // libzmq leaves the file of an ipc endpoint behind.
     for (const path of this.#ipcPaths) await unlink(path).catch(() => undefined)
   }
 
   #prepare(endpoint: string): void {
     if (endpoint.includes('[')) this.#socket.ipv6 = true
+    if (this.#dial !== undefined) this.#watch(endpoint)
+  }
+
+  #watch(endpoint: string): void {
     // There are no monitor events for inproc; and a monitored socket whose inproc address nobody ever binds keeps
     // libzmq, and so the process, from ending.
-    if (this.#watched || endpoint.startsWith('inproc://')) return
-    this.#watched = true
-    if (this.#socket instanceof zmq.Dealer) this.#watch(this.#socket)
-  }
-
-  #watch(dealer: zmq.Dealer): void {
-    const { events } = dealer
-    let standing = 0
-    events.on('handshake', ({ address }) => {
-      standing++
-      this.#listener.onUp?.(address)
+    if (this.#unwatch !== undefined || endpoint.startsWith('inproc://')) return
+    const dial = this.#dial
+    const observer = new zmq.Observer(this.#socket)
+    const followed = follow(observer, (event) => {
+      if (dial !== undefined) return dial.onEvent(event)
+      const reason = strangerOf(event)
+      if (reason !== undefined) this.#listener.onStranger?.(reason)
     })
-    // libzmq tells of a disconnect also where there was no handshake: a port scanner that touches a bound client
-    // must not end its calls. The failed handshake is told right before, by the same thread.
-    let strangers = 0
-    const onStranger = (): void => {
-      strangers++
+    this.#unwatch = () => {
+      const timer = setTimeout(() => observer.close(), this.#lingerMs + monitorGraceMs).unref()
+      void followed.then(() => clearTimeout(timer))
     }
-    events.on('handshake:error:other', onStranger)
-    events.on('handshake:error:protocol', onStranger)
-    events.on('handshake:error:auth', onStranger)
-    events.on('disconnect', ({ address }) => {
-      this.#reviveLater(dealer)
-      if (strangers > 0) strangers--
-      else if (standing > 0) {
-        standing--
-        this.#listener.onDown?.(address)
-      }
-    })
-    events.on('connect:retry', () => clearTimeout(this.#revival))
-    events.on('connect:delay', () => clearTimeout(this.#revival))
-  }
-
-  /**
-   * After a breach of ZMTP, such as a frame larger than allowed or a port where something else answers, libzmq
-   * never connects again (session_base.cpp, engine_error), and the endpoint would be dead until the process ends.
-   */
-  #reviveLater(dealer: zmq.Dealer): void {
-    const endpoint = this.#connectedTo
-    clearTimeout(this.#revival)
-    if (endpoint === undefined || this.#closed) return
-    this.#revival = setTimeout(() => {
-      try {
-        dealer.disconnect(endpoint)
-      } catch {
-        // It knows of no connection to end.
-      }
-      dealer.connect(endpoint)
-    }, revivalMs)
   }
 
   #startReading(): void {
@@ -243,77 +273,4 @@ export class WireSocket {
       if (wasIdle) await new Promise<void>((resolve) => process.nextTick(resolve))
     }
   }
-}
-
-const endpointForms =
-  "Endpoints look like 'tcp://127.0.0.1:4242', 'ipc:///run/users.sock' or 'inproc://users'."
-
-/** Throws `ZASK_ENDPOINT_INVALID` for what libzmq would refuse without saying why, or accept without working. */
-export function checkEndpoint(endpoint: string): void {
-  const wrong = !/^(tcp|ipc|inproc):\/\/./.test(endpoint)
-    ? 'it names no transport of tcp, ipc or inproc'
-    : endpoint.startsWith('tcp://') && !/:(\d{1,5}|\*)$/.test(endpoint)
-      ? 'it ends without a port'
-      : Number(/^tcp:.*:(\d+)$/.exec(endpoint)?.[1]) > 65_535
-        ? 'its port is above 65535'
-        : endpoint.startsWith('ipc://') && Buffer.byteLength(endpoint) > 6 + 100
-          ? 'its path is longer than the 100 bytes a socket file may have'
-          : endpoint === 'ipc://*'
-            ? 'a random socket file would lie in the working directory'
-            : undefined
-  if (wrong === undefined) return
-  throw new ZaskError(
-    'ZASK_ENDPOINT_INVALID',
-    `Endpoint '${endpoint}' cannot be used: ${wrong}. ${endpointForms}`,
-    {
-      details: { endpoint },
-    },
-  )
-}
-
-function bindError(endpoint: string, cause: unknown): ZaskError {
-  const { code } = cause as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return inUse(endpoint, cause)
-  const hint =
-    code === 'ENODEV' || code === 'EADDRNOTAVAIL'
-      ? "A server binds to an address of this machine: an IP address, an interface's name, or * for all."
-      : code === 'EACCES'
-        ? 'Ports below 1024 and other users’ folders need more rights.'
-        : endpointForms
-  return new ZaskError(
-    'ZASK_ENDPOINT_INVALID',
-    `Cannot bind to '${endpoint}': ${describeThrown(cause).message}. ${hint}`,
-    { details: { endpoint }, cause },
-  )
-}
-
-function inUse(endpoint: string, cause?: unknown): ZaskError {
-  return new ZaskError(
-    'ZASK_ENDPOINT_IN_USE',
-    `Cannot bind to '${endpoint}': another socket is bound there. Stop that one, or choose another endpoint ` +
-      `(port * takes a free one).`,
-    { details: { endpoint }, cause },
-  )
-}
-
-/** A second bind on the path of a living ipc socket would succeed and steal it, so the path is asked first. */
-async function releaseStalePath(path: string, endpoint: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined)
-  if (found === undefined) return
-  if (!found.isSocket()) {
-    throw new ZaskError(
-      'ZASK_ENDPOINT_INVALID',
-      `Cannot bind to '${endpoint}': there is a file that is no socket.`,
-      {
-        details: { endpoint },
-      },
-    )
-  }
-  const alive = await new Promise<boolean>((resolve) => {
-    const probe = connectLocal(path)
-    probe.once('connect', () => resolve(true)).once('error', () => resolve(false))
-    probe.once('connect', () => probe.destroy())
-  })
-  if (alive) throw inUse(endpoint)
-  await unlink(path).catch(() => undefined)
 }

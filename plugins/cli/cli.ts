@@ -10,6 +10,7 @@ import { typesCommand } from './declare.ts'
 import { doctorCommand } from './doctor.ts'
 import { configCommand, hooksCommand } from './explain.ts'
 import { inspectCommand } from './inspect.ts'
+import { keygenCommand } from './keygen.ts'
 import { newCommand } from './new.ts'
 import { commonOptions, parse } from './parse.ts'
 import { pingCommand } from './ping.ts'
@@ -29,6 +30,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ['top', topCommand],
   ['repl', replCommand],
   ['new', newCommand],
+  ['keygen', keygenCommand],
   ['start', startCommand],
   ['hooks', hooksCommand],
   ['config', configCommand],
@@ -221,6 +223,8 @@ function complain(error: unknown, terminal: Terminal): number {
 }
 
 const misuseCodes: ReadonlySet<string> = new Set([
+  'ZASK_CURVE_INCOMPLETE',
+  'ZASK_CURVE_KEY_INVALID',
   'ZASK_ENDPOINT_INVALID',
   'ZASK_ENDPOINT_MISSING',
   'ZASK_ENDPOINTS_CONFIG_MISSING',

@@ -1,4 +1,4 @@
-import { type Client, type ClientOptions, type Core, createCore } from '../../core/index.ts'
+import { type Client, type ClientOptions, Config, type Core, createCore } from '../../core/index.ts'
 import { type CommandLine, Misuse, numberOption, type Options, textsOption } from '../command/command.ts'
 import { escapeControls, type Terminal } from '../command/terminal.ts'
 import { findApplication, howToName, loadCore } from './application.ts'
@@ -31,6 +31,12 @@ export const remoteOptions: Options = {
   },
   header: { type: 'string', multiple: true, value: '<k=v>', says: 'a header to send along; may be repeated' },
   version: { type: 'string', value: '<v>', says: 'the version of the service to ask for' },
+  'server-key': { type: 'string', value: '<key>', says: 'encrypt, for the server with this public key' },
+  keys: {
+    type: 'string',
+    value: '<file>',
+    says: 'call with the key pair that `zask keygen --out` wrote there',
+  },
   ...applicationOptions,
 }
 
@@ -66,7 +72,7 @@ export class Remotes implements AsyncDisposable {
         `'${target}' is no endpoint and no name of a service. Write one such as tcp://127.0.0.1:4242`,
       )
     }
-    const options = clientOptions(this.#line, isEndpoint)
+    const options = { ...clientOptions(this.#line, isEndpoint), ...(await encryption(this.#line)) }
     const told = this.#line.options['app'] !== undefined
     const core = isEndpoint && !told ? (this.#bare ??= createCore()) : await this.application(target)
     return this.#remote(core, await core.client(endpointsOf(target), options))
@@ -75,8 +81,12 @@ export class Remotes implements AsyncDisposable {
   /** A client of one place of a service of the application. */
   async openAt({ service, version, endpoint }: Place): Promise<Remote> {
     const core = await this.application(service)
+    const { curve = serverKeyOf(core, service) } = await encryption(this.#line)
     const options = { ...clientOptions(this.#line, true), service, ...(version !== null && { version }) }
-    return this.#remote(core, await core.client(endpoint, options))
+    return this.#remote(
+      core,
+      await core.client(endpoint, { ...options, ...(curve !== undefined && { curve }) }),
+    )
   }
 
   #remote(core: Core, client: Client): Remote {
@@ -155,6 +165,28 @@ export function showEvents(core: Core, terminal: Terminal): void {
   core.traceEvents(({ direction, peer, name }) =>
     terminal.complain(`${direction === 'in' ? '<--' : '-->'} ${peer} ${escapeControls(name)}\n`),
   )
+}
+
+/** The key that the config has of a service, for endpoints that are taken out of it one by one. */
+function serverKeyOf({ config }: Core, service: string): ClientOptions['curve'] {
+  const settings = config.get(`ZERORPC_${service.toUpperCase()}`)
+  const known = typeof settings === 'object' && settings !== null && 'curve_server_key' in settings
+  return known && typeof settings.curve_server_key === 'string'
+    ? { serverKey: settings.curve_server_key }
+    : undefined
+}
+
+/** What an application, or nobody, says of encryption is left as it is where the command line says nothing. */
+async function encryption({ options }: CommandLine): Promise<Pick<ClientOptions, 'curve'>> {
+  const { 'server-key': serverKey, keys: file } = options
+  if (typeof serverKey !== 'string' && typeof file !== 'string') return {}
+  const config = new Config()
+  if (typeof file === 'string') await config.fromFile(file)
+  const secretKey = config.get('CURVE_SECRET_KEY')
+  if (typeof file === 'string' && typeof secretKey !== 'string')
+    throw new Misuse(`${file} has no CURVE_SECRET_KEY. Make a pair of keys with zask keygen --out <file>.`)
+  const own = typeof secretKey === 'string' ? { secretKey } : {}
+  return { curve: { ...own, ...(typeof serverKey === 'string' && { serverKey }) } }
 }
 
 /** Always text: a key that looks like a number is none. */

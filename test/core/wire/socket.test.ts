@@ -4,7 +4,8 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ZaskError } from '../../../core/errors.ts'
-import { checkEndpoint, type SocketListener, WireSocket } from '../../../core/wire/socket.ts'
+import { checkEndpoint } from '../../../core/wire/endpoint.ts'
+import { type SocketListener, WireSocket } from '../../../core/wire/socket.ts'
 import { until } from '../../support/raw-peer.ts'
 
 async function failure(run: () => unknown): Promise<ZaskError> {
