@@ -7,16 +7,26 @@ import { inspect } from 'node:util'
 import { isUtf8 } from 'node:buffer'
 import { encode } from '@msgpack/msgpack'
 import { expect } from 'chai'
-import { type Client, type Plugin, RemoteError, ZaskError } from 'zask'
-import { Dealer } from 'zeromq'
+import {
+  type Client,
+  type ClientOptions,
+  createLogger,
+  curveKeyPair,
+  type Plugin,
+  RemoteError,
+  ZaskError,
+} from 'zask'
+import { Dealer, type SocketOptions } from 'zeromq'
 import { accessLog } from 'zask/plugins/access-log'
 import { debugLog } from 'zask/plugins/debug-log'
 import { headers } from 'zask/plugins/headers'
 import { requestChain } from 'zask/plugins/request-chain'
 import { corpus } from './fuzz/corpus.ts'
 import type { Target } from './fuzz/target.ts'
+import { greeting, soundConversation } from './fuzz/zmtp.ts'
 import { mkfifo, scratchFolder } from './plugins/log-file/support.ts'
-import { until } from './support/cores.ts'
+import { failure, until } from './support/cores.ts'
+import { ListeningProxy } from './support/listening-proxy.ts'
 import { callWith, Guarded, otherKey, rightKey, serveGuarded } from './support/guarded.ts'
 import { repository, sourceCondition, Spawned } from './support/processes.ts'
 import { pack, pause, type RawEvent } from './support/raw-peer.ts'
@@ -33,16 +43,20 @@ describe('threats', function () {
   afterEach(() => world.close())
 
   /** A fuzz target in a process of its own, under what the shell sets before it. */
-  async function startTarget(before = ''): Promise<{ endpoint: string; port: number; good: Client<Target> }> {
+  async function startTarget(
+    before = '',
+    env: Record<string, string> = {},
+    options: ClientOptions = {},
+  ): Promise<{ endpoint: string; port: number; good: Client<Target> }> {
     const command = `${before} exec "$0" ${sourceCondition} --expose-gc --max-old-space-size=128 test/fuzz/target.ts`
-    const child = new Spawned('bash', ['-c', command, process.execPath], { cwd: repository })
+    const child = new Spawned('bash', ['-c', command, process.execPath], { cwd: repository, env })
     world.add(child, async (one) => {
       one.signal('SIGKILL')
       await one.ended
     })
     await child.until((output) => output.includes('\n'))
     const endpoint = child.output.trim()
-    const { client } = await world.client<Target>(endpoint, { timeoutMs: 20_000 })
+    const { client } = await world.client<Target>(endpoint, { timeoutMs: 20_000, ...options })
     return { endpoint, port: Number(endpoint.split(':').at(-1)), good: client }
   }
 
@@ -256,6 +270,63 @@ describe('threats', function () {
     expect((after.rssBytes - before.rssBytes) / MiB).to.be.below(100)
   })
 
+  it('T9: with CURVE, messages of very many frames come from nobody but callers with a key', async () => {
+    const [server, caller] = [curveKeyPair(), curveKeyPair()]
+    const env = {
+      TARGET_CURVE_SECRET_KEY: server.secretKey,
+      TARGET_CURVE_ALLOW: JSON.stringify([caller.publicKey]),
+    }
+    const { port, good } = await startTarget('', env, { curve: { serverKey: server.publicKey, ...caller } })
+    for (let call = 0; call < 100; call++) await good.echo(call)
+    const before = await good.state()
+    // A DEALER without CURVE, one that claims to have it, and one that begins right away; then frames of no bytes.
+    const openings = [
+      soundConversation[0],
+      Buffer.concat([greeting('CURVE', 0), Buffer.alloc(300, 0x5a)]),
+      Buffer.from('01000100', 'hex'),
+    ]
+    const frames = Buffer.from('0100'.repeat(32_768), 'hex')
+    const end = performance.now() + 1000
+    let connections = 0
+    const attack = async (opening: Buffer): Promise<void> => {
+      while (performance.now() < end) {
+        connections++
+        const socket = connect(port, '127.0.0.1')
+        const gone = new Promise((resolve) => socket.once('close', resolve))
+        socket.on('error', () => undefined).resume()
+        socket.write(opening)
+        const pump = (): void => {
+          if (!socket.destroyed && performance.now() < end && socket.write(frames)) setImmediate(pump)
+        }
+        socket.on('drain', pump)
+        pump()
+        await Promise.race([gone, pause(500)])
+        socket.destroy()
+        await pause(5)
+      }
+    }
+    let slowestMs = 0
+    const call = async (): Promise<void> => {
+      while (performance.now() < end) {
+        const since = performance.now()
+        expect(await good.echo('well')).to.equal('well')
+        slowestMs = Math.max(slowestMs, performance.now() - since)
+        await pause(10)
+      }
+    }
+    await Promise.all([...openings.map(attack), call()])
+    const after = await good.state()
+    const grownMiB = (after.rssBytes - before.rssBytes) / MiB
+    console.log(
+      `      T9: ${connections} connections, ${grownMiB.toFixed(1)} MiB, slowest call ${slowestMs.toFixed(0)} ms`,
+    )
+    expect(connections).to.be.above(20)
+    expect(after.dropped).to.deep.equal(before.dropped)
+    expect(Object.values(after.refused).reduce((sum, count) => sum + count, 0)).to.be.above(10)
+    expect(grownMiB).to.be.below(60)
+    expect(slowestMs).to.be.below(2000)
+  })
+
   it('T10: 400 connections that say nothing, at a limit of 256 files, keep nobody out for long', async () => {
     const { port, good, endpoint } = await startTarget('ulimit -n 256;')
     expect(await good.echo('before')).to.equal('before')
@@ -427,6 +498,23 @@ describe('threats', function () {
     expect(open).to.have.length(3)
     await until(() => Object.keys(core.stats.wire.dropped).length > 0)
     expect((await world.dealer(endpoint).call('hello', [])).args).to.deep.equal(['world'])
+    // With CURVE they are not even let in.
+    const keys = curveKeyPair()
+    const sealed = await world.serve(new Guarded(), { curve: { secretKey: keys.secretKey, allow: 'any' } })
+    await Promise.all(
+      junk.slice(0, 2).map(async (bytes) => {
+        const socket = connect(Number(sealed.endpoint.split(':').at(-1)), '127.0.0.1').on(
+          'error',
+          () => undefined,
+        )
+        world.add(socket, (one) => one.destroy())
+        const closed = new Promise((resolve) => socket.on('close', resolve))
+        socket.resume().write(bytes)
+        await closed
+      }),
+    )
+    expect(sealed.core.stats.wire).to.include({ eventsIn: 0 })
+    expect(sealed.core.stats.wire.dropped).to.deep.equal({})
   })
 
   it('T17: errors tell what happened, and nothing of the machine they happened on', async () => {
@@ -561,6 +649,75 @@ describe('threats', function () {
       const error = await client.echo(value).catch((thrown: ZaskError) => thrown)
       expect(error, String(value)).to.include({ code: 'ZASK_WIRE_NOT_ENCODABLE', sent: false })
     }
+  })
+
+  it('T22: with CURVE nobody on the way reads or replays a call, where plain ones show all there is', async () => {
+    const [server, caller] = [curveKeyPair(), curveKeyPair()]
+    const service = new Guarded()
+    const plain = await world.serve(service)
+    const sealed = await world.serve(service, {
+      curve: { secretKey: server.secretKey, allow: [caller.publicKey] },
+    })
+    await using open = await ListeningProxy.open(plain.endpoint)
+    await using closed = await ListeningProxy.open(sealed.endpoint)
+    const access = { headers: { access_key: 'key-of-a-caller' } }
+    const { client } = await world.client<Guarded>(open.endpoint, access)
+    const curve = { serverKey: server.publicKey, ...caller }
+    const { client: safe } = await world.client<Guarded>(closed.endpoint, { ...access, curve })
+    expect([await client.hello(), await safe.hello()]).to.deep.equal(['world', 'world'])
+    for (const word of ['hello', 'world', 'access_key', 'key-of-a-caller']) {
+      expect(open.bytes.includes(word), `${word} in plain`).to.equal(true)
+      expect(closed.bytes.includes(word), `${word} encrypted`).to.equal(false)
+    }
+    expect(closed.bytes.length).to.be.above(500)
+    const runs = service.runs
+    const again = connect(Number(sealed.endpoint.split(':').at(-1)), '127.0.0.1')
+    const gone = new Promise((resolve) => again.on('close', resolve))
+    again.on('error', () => undefined).resume()
+    for (const bytes of closed.sent.slice()) {
+      again.write(bytes)
+      await pause(20)
+    }
+    await gone
+    await until(() => Object.keys(sealed.core.stats.wire.refused).length > 0)
+    expect(service.runs).to.equal(runs)
+  })
+
+  it('T23: a CURVE server lets no message through but of the callers it was told to let in', async () => {
+    const [server, known, stranger] = [curveKeyPair(), curveKeyPair(), curveKeyPair()]
+    const service = new Guarded()
+    const silent = await failure(world.serve(service, { curve: { secretKey: server.secretKey } }))
+    expect(silent).to.include({ code: 'ZASK_CURVE_INCOMPLETE' })
+    const { core, endpoint } = await world.serve(service, {
+      curve: { secretKey: server.secretKey, allow: [known.publicKey] },
+    })
+    const logged: string[] = []
+    core.setLogger(createLogger({ write: (line) => void logged.push(line) }))
+    const curved = (serverKey: string, pair: typeof known): SocketOptions<Dealer> => ({
+      curveServerKey: serverKey,
+      curvePublicKey: pair.publicKey,
+      curveSecretKey: pair.secretKey,
+    })
+    const peers = [
+      {},
+      { plainUsername: 'somebody', plainPassword: 'something' },
+      curved(stranger.publicKey, known),
+      curved(server.publicKey, stranger),
+    ].map((options) => world.dealer(endpoint, { sendTimeout: 0, ...options }))
+    for (const peer of peers)
+      await peer.sendFrames(['', pack({ message_id: 'x', v: 3 }, 'hello', [])]).catch(() => undefined)
+    await until(() => {
+      const { refused } = core.stats.wire
+      // Of two that do not want the same, the one that notices first hangs up.
+      const others = (refused['other mechanism'] ?? 0) + (refused['unfinished handshake'] ?? 0)
+      return 'unknown key' in refused && 'wrong server key' in refused && others >= 2
+    })
+    expect(core.stats.wire.eventsIn).to.equal(0)
+    expect(logged.join()).to.contain(stranger.publicKey)
+    const good = world.dealer(endpoint, curved(server.publicKey, known))
+    expect((await good.call('hello', [])).args).to.deep.equal(['world'])
+    expect(service.runs).to.equal(1)
+    expect(peers.flatMap((peer) => peer.seen)).to.deep.equal([])
   })
 
   it('T24: a server can give its client a value or an error, and no more than that', async () => {

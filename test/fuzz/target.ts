@@ -8,6 +8,7 @@ export interface TargetState {
   readonly timers: number
   readonly served: number
   readonly dropped: Readonly<Record<string, number>>
+  readonly refused: Readonly<Record<string, number>>
 }
 
 /** The service that is fuzzed, in a process of its own that has little memory. */
@@ -40,11 +41,14 @@ export class Target {
       timers: now.timers,
       served: served.ok + served.failed,
       dropped: wire.dropped,
+      refused: wire.refused,
     }
   }
 }
 
 const core = createCore({ config: { DEBUG: false } })
+// How it encrypts, if it is to.
+core.config.fromPrefixedEnv('TARGET_')
 
 if (process.argv[1] === import.meta.filename) {
   core.setLogger(createLogger({ write: () => undefined }))

@@ -90,12 +90,7 @@ describe('a server on a port that anybody can write to', function () {
     const state = await isClean(`${count * batch} messages`)
     // The junk came to where it is read, in all its kinds.
     const reasons = Object.keys(state.dropped)
-    expect(reasons).to.include.members([
-      'no message_id',
-      'not an array of 3',
-      'too many parts',
-      'truncated',
-    ])
+    expect(reasons).to.include.members(['no message_id', 'not an array of 3', 'too many parts', 'truncated'])
     expect(state.served).to.be.above(count * 10)
   })
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { mutate, mutations } from './arbitraries.ts'
 
 /** ZMTP 3 as bytes (ZeroMQ RFC 37): what a peer without libzmq writes to a TCP connection. */
-const greeting = (mechanism: string, minor: number): Buffer =>
+export const greeting = (mechanism: string, minor: number): Buffer =>
   Buffer.concat([
     Buffer.from('ff00000000000000017f03', 'hex'),
     Buffer.from([minor]),
