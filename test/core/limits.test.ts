@@ -8,7 +8,8 @@ import { CoreStats } from '../../core/stats.ts'
 import { WireCounters } from '../../core/wire/counters.ts'
 import { defaultLimits as wireDefaults } from '../../core/wire/event.ts'
 import { Cores, failure, pause, until } from '../support/cores.ts'
-import { pack, RawDealer, until as seen } from '../support/raw-peer.ts'
+import { FakeHost } from '../support/fake-host.ts'
+import { pack, RawDealer, type RawMessage, RawRouter, until as seen } from '../support/raw-peer.ts'
 import { repository } from '../support/processes.ts'
 
 describe('docs/limits.md', () => {
@@ -136,6 +137,12 @@ const refused = async (client: RawDealer): Promise<void> => {
   expect(answer.header).to.include({ code: 'ZASK_SERVER_OVERLOADED' })
 }
 
+const frames = (count: number): (Buffer | string)[] => [
+  ...Array.from({ length: count - 2 }, () => 'x'),
+  '',
+  pack({ message_id: 'raw', v: 3 }, 'sink', [1]),
+]
+
 describe('a limit', () => {
   const cores = new Cores()
   const dealers: RawDealer[] = []
@@ -258,6 +265,86 @@ describe('a limit', () => {
     expect((await failure(client.hold(1))).code).to.equal('ZASK_SERVER_OVERLOADED')
     await Promise.all([held, queued])
     expect(core.stats.limits).to.include({ poolSize: 1, queueSize: 1 })
+  })
+
+  it('of items on their way ends a stream whose producer goes beyond it', async () => {
+    const router = new RawRouter()
+    try {
+      const { core, client } = await cores.client<Values>(await router.bind(), { window: 4, heartbeat: null })
+      const stream = await (async () => {
+        const asked = client.numbers()
+        void (async () => {
+          await until(() => router.seen.length === 1)
+          // The first is read at once, four more may lie here unread.
+          for (let item = 0; item < 5; item++) void router.reply(router.seen[0] as RawMessage, 'STREAM', item)
+        })()
+        return await asked
+      })()
+      expect(await stream.next()).to.deep.equal({ done: false, value: 0 })
+      await until(() => core.stats.wire.eventsIn === 5)
+      expect(core.stats.limits.window).to.equal(0)
+      void router.reply(router.seen[0] as RawMessage, 'STREAM', 5)
+      await until(() => core.stats.limits.window === 1)
+      const items: unknown[] = []
+      const error = await failure(
+        (async () => {
+          for await (const item of stream) items.push(item)
+        })(),
+      )
+      expect([items, error.code]).to.deep.equal([[1, 2, 3, 4], 'ZASK_WIRE_CREDIT'])
+    } finally {
+      router.close()
+    }
+  })
+
+  it('of bytes waiting for a peer gives up who does not read, and counts it once', async () => {
+    const host = new FakeHost()
+    host.maxPendingBytes = 10_000
+    host.result = 'full'
+    const peer = host.peer()
+    const event = (bytes: number): void => peer.emit('\xa1c', 'STREAM', Buffer.alloc(bytes))
+    event(1000)
+    const overhead = peer.pendingBytes - 1000
+    event(9000 - 2 * overhead - 1)
+    expect([peer.pendingBytes, host.gone.length]).to.deep.equal([9999, 0])
+    peer.reset()
+    event(1000)
+    event(9000 - 2 * overhead)
+    expect([peer.pendingBytes, host.gone.length]).to.deep.equal([10_000, 0])
+    peer.reset()
+    event(1000)
+    event(9000 - 2 * overhead + 1)
+    expect([peer.pendingBytes, host.gone.length, host.counters.met.maxPendingBytes]).to.deep.equal([0, 1, 1])
+    host.wheel.close()
+  })
+
+  it('of frames holds for both ends', async () => {
+    const { core, endpoint } = await cores.serve(new Values())
+    const client = dealer(endpoint)
+    // ZeroMQ puts the name of the connection before them.
+    await client.sendFrames(frames(8))
+    await client.sendFrames(frames(9))
+    await client.sendFrames(frames(10))
+    await until(() => core.stats.limits.messageParts === 1)
+    await seen('two answers', () => client.events.length === 2)
+
+    const router = new RawRouter()
+    try {
+      const own = await cores.client<Values>(await router.bind(), { heartbeat: null })
+      const answer = own.client.sink(1)
+      await until(() => router.seen.length === 1)
+      const { envelope, events } = router.seen[0] as RawMessage
+      const ok = pack({ message_id: 'srv', v: 3, response_to: events[0]?.header['message_id'] }, 'OK', [
+        'few',
+      ])
+      const flood = Array.from({ length: 10 }, () => '')
+      await router.sendFrames([envelope[0] as Buffer, ...flood, ok])
+      await until(() => own.core.stats.limits.messageParts === 1)
+      await router.sendFrames([envelope[0] as Buffer, ...flood.slice(1), ok])
+      expect(await answer).to.equal('few')
+    } finally {
+      router.close()
+    }
   })
 
   it('of calls that wait for an endpoint refuses the next one, unsent', async () => {
