@@ -2,6 +2,7 @@ import { ZaskError } from '../errors.ts'
 import { Channel, type ChannelListener, type ChannelOptions, controlEvents } from './channel.ts'
 import type { WireCounters } from './counters.ts'
 import type { CurveClientKeys, CurveServerKeys } from './curve.ts'
+import { envelopeKey, isEnvelope, maxEnvelopeFrames } from './envelope.ts'
 import { type Event, type EventId, type EventLimits, EventReader, EventWriter, IdSource } from './event.ts'
 import { announcementKey, beatKey, flushBytes, Peer, type PeerHost } from './peer.ts'
 import { type SendResult, type SocketListener, WireSocket } from './socket.ts'
@@ -31,10 +32,6 @@ export interface WireOptions {
 
 /** Peers that are remembered without an open channel, for what they have shown. */
 const maxIdlePeers = 10_000
-/** Routing frames before the payload: more is no proxy chain but an attack. */
-export const maxEnvelopeFrames = 8
-/** ZeroMQ's limit for the identity of a peer. What is remembered of each must not be the peer's to choose. */
-const maxIdentityBytes = 255
 const maxPooledWriters = 64
 /**
  * How long a connection is kept after the last answer. When one is closed, libzmq throws away what lies unread in a
@@ -390,21 +387,4 @@ class Patience extends TimerEntry {
   override onTimer(): void {
     this.#channel.close()
   }
-}
-
-function isEnvelope(frames: Buffer[], length: number): boolean {
-  for (let index = 0; index < length; index++) {
-    if ((frames[index] as Buffer).length > maxIdentityBytes) return false
-  }
-  return true
-}
-
-function envelopeKey(frames: Buffer[], length: number): string {
-  // No identity has this character, so nobody can choose one that is taken for a way through a proxy.
-  let key = '\u0100'
-  for (let index = 0; index < length; index++) {
-    const frame = frames[index] as Buffer
-    key += `${frame.length}:${frame.toString('latin1')}`
-  }
-  return key
 }
