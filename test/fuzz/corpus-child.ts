@@ -38,12 +38,18 @@ function read(reader: EventReader, name: string, payload: Buffer): CorpusRead {
   reader.read(payload, () => undefined)
   let events = 0
   let malformed: string | undefined
-  const started = performance.now()
-  const reason = reader.read(payload, (event) => {
-    events++
-    malformed ??= event.malformed
-  })
-  const ms = performance.now() - started
+  let reason: string | undefined
+  let ms = Infinity
+  // The best of three: what another process has held up is no fault of the reader.
+  for (let round = 0; round < 3; round++) {
+    events = 0
+    const started = performance.now()
+    reason = reader.read(payload, (event) => {
+      events++
+      malformed ??= event.malformed
+    })
+    ms = Math.min(ms, performance.now() - started)
+  }
   return { entry: name, bytes: payload.length, events, refused: reason ?? malformed ?? null, ms }
 }
 

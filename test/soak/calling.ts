@@ -7,8 +7,7 @@ export interface CallingOptions {
   /** Clients of this process, each with a core and a connection of its own. */
   readonly clients: number
   readonly seconds: number
-  /** How often it says how it goes, in seconds. */
-  readonly everySeconds: number
+  readonly heartbeatMs: number
   readonly database: boolean
 }
 
@@ -27,6 +26,43 @@ const lanes = 8
 const sizes = [0, 1, 100, 100, 1000, 1000, 9000, 58_979, 271_828, 314_159]
 const parts = [31_415, 9, 2_653, 58_979]
 
+/** Holds all callers of the process back, while somebody looks: what is on its way would be taken for what is kept. */
+class Gate {
+  #size: number
+  readonly #onStill: () => void
+  #held = 0
+  #closed: PromiseWithResolvers<void> | undefined
+
+  /** @param onStill Called once so many wait. */
+  constructor(size: number, onStill: () => void) {
+    this.#size = size
+    this.#onStill = onStill
+  }
+
+  toggle(): void {
+    this.#closed?.resolve()
+    this.#closed = this.#closed === undefined ? Promise.withResolvers() : undefined
+  }
+
+  async pass(): Promise<void> {
+    if (this.#closed === undefined) return
+    this.#held++
+    this.#look()
+    await this.#closed.promise
+    this.#held--
+  }
+
+  /** One who will not come again is not waited for. */
+  leave(): void {
+    this.#size--
+    this.#look()
+  }
+
+  #look(): void {
+    if (this.#closed !== undefined && this.#held === this.#size && this.#size > 0) this.#onStill()
+  }
+}
+
 class Caller {
   readonly #client: Client<Soaked>
   readonly #database: boolean
@@ -41,9 +77,13 @@ class Caller {
     this.#database = database
   }
 
-  async run(until: number): Promise<void> {
+  async run(until: number, gate: Gate): Promise<void> {
     const lane = async (): Promise<void> => {
-      while (performance.now() < until) await this.#once()
+      while (performance.now() < until) {
+        await gate.pass()
+        await this.#once()
+      }
+      gate.leave()
     }
     await Promise.all(Array.from({ length: lanes }, lane))
   }
@@ -116,7 +156,9 @@ if (process.argv[1] === import.meta.filename) {
   const callers: Caller[] = []
   for (let index = 0; index < options.clients; index++) {
     const core = createCore({ config: { DEBUG: false } }) as Core
-    const client = await core.client<Soaked>(options.endpoint, { heartbeat: { intervalMs: 1000 } })
+    const client = await core.client<Soaked>(options.endpoint, {
+      heartbeat: { intervalMs: options.heartbeatMs },
+    })
     cores.push(core)
     callers.push(new Caller(client, options.database))
   }
@@ -133,11 +175,11 @@ if (process.argv[1] === import.meta.filename) {
     process.stdout.write(`${JSON.stringify({ stretch })}\n`)
   }
   const start = await sample()
+  const gate = new Gate(options.clients * lanes, () => void tell())
+  process.on('SIGUSR2', () => gate.toggle())
   process.stdout.write(`${JSON.stringify({ start })}\n`)
-  const teller = setInterval(() => void tell(), options.everySeconds * 1000)
   const until = performance.now() + options.seconds * 1000
-  await Promise.all(callers.map((caller) => caller.run(until)))
-  clearInterval(teller)
+  await Promise.all(callers.map((caller) => caller.run(until, gate)))
   await tell()
   const channels = cores.reduce((sum, core) => sum + core.stats.now.channels, 0)
   const calling = cores.reduce((sum, core) => sum + core.stats.now.calling, 0)

@@ -2,17 +2,35 @@ import type { SoakReport, SoakRow } from './soak.ts'
 
 const MiB = 2 ** 20
 
+/** Bytes an hour, and how far off that may be: its standard error. */
+export interface Growth {
+  readonly perHour: number
+  readonly error: number
+}
+
 /**
- * Bytes an hour by which live memory grows: the slope by least squares, the first third left out. Garbage is
- * collected before each look, so what grows is held.
+ * How fast live memory grows: the slope by least squares, the first third left out. Garbage is collected before each
+ * look and nothing is on its way, so what grows is held.
  */
-export function growthPerHour(rows: readonly SoakRow[], of: (row: SoakRow) => number): number {
+export function growthOf(rows: readonly SoakRow[], of: (row: SoakRow) => number): Growth {
   const counted = rows.slice(Math.floor(rows.length / 3))
   const [x, y] = [counted.map(({ atSeconds }) => atSeconds / 3600), counted.map(of)]
   const [meanX, meanY] = [mean(x), mean(y)]
   const above = x.reduce((sum, one, index) => sum + (one - meanX) * ((y[index] as number) - meanY), 0)
   const below = x.reduce((sum, one) => sum + (one - meanX) ** 2, 0)
-  return below === 0 ? 0 : above / below
+  if (below === 0 || x.length < 3) return { perHour: 0, error: Infinity }
+  const slope = above / below
+  const left = y.reduce(
+    (sum, one, index) => sum + (one - meanY - slope * ((x[index] as number) - meanX)) ** 2,
+    0,
+  )
+  return { perHour: slope, error: Math.sqrt(left / (x.length - 2) / below) }
+}
+
+/** By more than 1 MiB an hour, beyond doubt: what a few minutes show may be chance. */
+export function grows(rows: readonly SoakRow[], of: (row: SoakRow) => number): boolean {
+  const { perHour, error } = growthOf(rows, of)
+  return perHour - 2 * error > MiB
 }
 
 function mean(list: readonly number[]): number {
@@ -43,10 +61,8 @@ export function renderRow(row: SoakRow, before: SoakRow | undefined): string {
 /** What a soak came to, as a table: what was looked at, before and after, and what it means. */
 export function renderReport(report: SoakReport): string {
   const { rows, before, after, callers, churned } = report
-  const seconds = rows.at(-1)?.atSeconds ?? 0
-  // What a few minutes show is not what an hour would.
-  const growth =
-    seconds < 600 ? '' : `, ${mebibytes(growthPerHour(rows, ({ server }) => server.liveBytes))} an hour`
+  const { perHour, error } = growthOf(rows, ({ server }) => server.liveBytes)
+  const growth = `${(perHour / MiB).toFixed(1)} ± ${mebibytes(error)} an hour`
   const highest = Math.max(...rows.map(({ server }) => server.rssBytes))
   const lines: [string, string][] = [
     [
@@ -57,7 +73,7 @@ export function renderReport(report: SoakReport): string {
       'came and went',
       `${churned.clients} clients, ${churned.streams} streams left, ${churned.killed} callers killed`,
     ],
-    ['server live', `${mebibytes(before.liveBytes)} before, ${mebibytes(after.liveBytes)} after${growth}`],
+    ['server live', `${mebibytes(before.liveBytes)} before, ${mebibytes(after.liveBytes)} after, ${growth}`],
     ['server resident', `${mebibytes(before.rssBytes)} before, ${mebibytes(highest)} at most`],
     ['server files', `${before.files} before, ${after.files} after`],
     [

@@ -13,6 +13,7 @@ export interface ServedOptions {
   readonly folder: string
   /** A PostgreSQL database to be used by every so many calls; null for none. */
   readonly database: string | null
+  readonly heartbeatMs: number
 }
 
 export interface Look extends Sample {
@@ -89,7 +90,7 @@ export class Soaked {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const { folder, database } = JSON.parse(process.argv[2] ?? '{}') as ServedOptions
+  const { folder, database, heartbeatMs } = JSON.parse(process.argv[2] ?? '{}') as ServedOptions
   const plugins = [debugLog(), headers(), requestChain(), accessLog()] as readonly Plugin[]
   const core = createCore({ plugins: database === null ? plugins : [...plugins, db] }) as Core
   const logs = { ERROR_LOG: join(folder, 'error.log'), ZERORPC_ACCESS_LOG: join(folder, 'access.log') }
@@ -99,7 +100,7 @@ if (process.argv[1] === import.meta.filename) {
   const { endpoints } = await core.start(service, {
     bind: 'tcp://127.0.0.1:*',
     service: 'soaked',
-    heartbeat: { intervalMs: 1000 },
+    heartbeat: { intervalMs: heartbeatMs },
   })
   process.stdout.write(`${JSON.stringify({ endpoint: endpoints[0] })}\n`)
 }

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
-import { growthPerHour, renderReport } from './report.ts'
+import { growthOf, grows, renderReport } from './report.ts'
 import { runSoak, type SoakReport, type SoakRow } from './soak.ts'
 
 const MiB = 2 ** 20
 /** `npm run test:soak -- --minutes N` goes on for longer, with a database. */
-const seconds = Number(process.env['SOAK_SECONDS'] ?? 20)
+const seconds = Number(process.env['SOAK_SECONDS'] ?? 15)
 
 describe(`a service in use for ${seconds} s by four clients at full speed`, function () {
   this.timeout((seconds + 150) * 1000)
@@ -19,6 +19,7 @@ describe(`a service in use for ${seconds} s by four clients at full speed`, func
       database: false,
       churn: 2,
       rotateSeconds: 7,
+      heartbeatMs: 2000,
     })
     console.log(renderReport(report).replace(/^/gm, '      '))
   })
@@ -53,11 +54,28 @@ describe('the growth of a soak', () => {
   it('is the slope of the last two thirds, in bytes an hour', () => {
     const warming = [rowAt(0, 0), rowAt(60, 900)]
     const steady = [120, 180, 240, 300].map((at) => rowAt(at, 1000 + at))
-    expect(growthPerHour([...warming, ...steady], live)).to.be.closeTo(3600, 1e-6)
+    const { perHour, error } = growthOf([...warming, ...steady], live)
+    expect(perHour).to.be.closeTo(3600, 1e-6)
+    expect(error).to.be.closeTo(0, 1e-6)
   })
 
-  it('is none where there is one look only', () => {
-    expect(growthPerHour([rowAt(1, 5)], live)).to.equal(0)
+  it('is one beyond doubt only where it is more than chance', () => {
+    const minutes = Array.from({ length: 30 }, (_, minute) => minute)
+    const noise = (minute: number): number => (minute % 2) * 4 * MiB
+    expect(
+      grows(
+        minutes.map((at) => rowAt(at * 60, noise(at))),
+        live,
+      ),
+    ).to.equal(false)
+    // A mebibyte a minute.
+    expect(
+      grows(
+        minutes.map((at) => rowAt(at * 60, noise(at) + at * MiB)),
+        live,
+      ),
+    ).to.equal(true)
+    expect(grows([rowAt(1, 5)], live)).to.equal(false)
   })
 })
 

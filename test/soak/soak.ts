@@ -22,6 +22,8 @@ export interface SoakOptions {
   readonly churn: number
   /** How often the access log is moved away, as logrotate does; Infinity: never. */
   readonly rotateSeconds: number
+  /** How soon those who were killed are noticed, and how long a starved machine may take to beat. */
+  readonly heartbeatMs: number
   readonly tell?: (row: SoakRow) => void
 }
 
@@ -59,23 +61,26 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   const cores: Core[] = []
   let postgres: PostgresServer | undefined
   const start = (fixture: string, given: object): Child => {
-    const child = new Child(`../soak/${fixture}`, given)
+    // Whatever hangs, it does not hang for ever.
+    const child = new Child(`../soak/${fixture}`, given, { limitMs: (options.seconds + 120) * 1000 })
     children.push(child)
     return child
   }
-  // Whatever hangs, it does not hang for ever.
-  const watchdog = setTimeout(() => killAll(children), (options.seconds + 120) * 1000)
   try {
     if (options.database) postgres = await PostgresServer.start()
     const database = postgres?.database(`soak_${process.pid}`) ?? null
-    const server = start('served.ts', { folder, database })
+    const server = start('served.ts', { folder, database, heartbeatMs: options.heartbeatMs })
     const endpoint = (await server.says('endpoint')) as string
     const core = createCore({ config: { DEBUG: false } }) as Core
     cores.push(core)
     const watcher = await core.client<Soaked>(endpoint)
-    return await new Soak(options, endpoint, folder, watcher, start).run()
+    const soak = new Soak(options, endpoint, folder, watcher, start)
+    // Whatever else breaks when the server ends, this is why.
+    const end = server.exited.then(({ code, signal }) => {
+      throw new Error(`the server ended with ${signal ?? code}: ${server.errors}`)
+    })
+    return await Promise.race([soak.run().catch((error: unknown) => afterwards(error, end)), end])
   } finally {
-    clearTimeout(watchdog)
     await Promise.all(cores.map((core) => core.stop()))
     killAll(children)
     await Promise.all(children.map(({ exited }) => exited))
@@ -109,22 +114,23 @@ class Soak {
   }
 
   async run(): Promise<SoakReport> {
-    const { processes, clients, seconds, everySeconds, database } = this.#options
+    const { processes, clients, seconds, everySeconds } = this.#options
     // Each kind of call once, so that what is made for the first of it is there.
-    const warm = this.#start('calling.ts', { ...this.#calling(), seconds: 2, everySeconds: 1000, clients: 1 })
+    const warm = this.#start('calling.ts', { ...this.#calling(), seconds: 1, clients: 1 })
     await warm.says('end')
     const before = await this.#settled()
     const callers = Array.from({ length: processes }, () =>
-      this.#start('calling.ts', { ...this.#calling(), seconds, everySeconds, clients, database }),
+      this.#start('calling.ts', { ...this.#calling(), seconds, clients }),
     )
     const samples = (await Promise.all(callers.map((one) => one.says('start')))) as Sample[]
     const started = performance.now()
-    while (callers.some((one) => !one.said.some((line) => 'end' in line))) {
+    while (!callers.some(hasEnded)) {
       const nextMs = started + (this.#rows.length + 1) * everySeconds * 1000 - performance.now()
       if (await ended(callers, Math.max(nextMs, 10))) break
+      const atSeconds = (performance.now() - started) / 1000
+      await this.#look(atSeconds, callers)
+      this.#rotate(atSeconds)
       await this.#churn()
-      this.#rotate((performance.now() - started) / 1000)
-      await this.#look((performance.now() - started) / 1000, callers)
     }
     const ends = (await Promise.all(callers.map((one) => one.says('end')))) as EndOfCaller[]
     const last = callers.map((one) => stretches(one).at(-1) as Stretch)
@@ -147,7 +153,8 @@ class Soak {
   }
 
   #calling(): object {
-    return { endpoint: this.#endpoint, database: this.#options.database }
+    const { database, heartbeatMs } = this.#options
+    return { endpoint: this.#endpoint, database, heartbeatMs }
   }
 
   /** The server once nobody calls: those who were killed are noticed by their beats. */
@@ -161,8 +168,14 @@ class Soak {
     return look
   }
 
+  /** While all callers stand still. */
   async #look(atSeconds: number, callers: readonly Child[]): Promise<void> {
+    const looks = this.#rows.length + 1
+    for (const caller of callers) caller.kill('SIGUSR2')
+    while (callers.some((one) => stretches(one).length < looks && !hasEnded(one)))
+      await new Promise((resolve) => setTimeout(resolve, 20))
     const server = await this.#watcher.look()
+    for (const caller of callers) caller.kill('SIGUSR2')
     const latest = callers.flatMap((one) => stretches(one).at(-1) ?? [])
     const row: SoakRow = {
       atSeconds,
@@ -221,6 +234,12 @@ interface EndOfCaller extends Sample {
   readonly calling: number
 }
 
+/** The error, unless the end of the server, which may be known a moment later, explains it. */
+async function afterwards(error: unknown, end: Promise<never>): Promise<never> {
+  await Promise.race([end, new Promise((resolve) => setTimeout(resolve, 1000))])
+  throw error
+}
+
 function killAll(children: readonly Child[]): void {
   for (const child of children) child.kill('SIGKILL')
 }
@@ -229,6 +248,10 @@ function killAll(children: readonly Child[]): void {
 function ended(callers: readonly Child[], ms: number): Promise<boolean> {
   const all = Promise.all(callers.map((one) => one.says('end'))).then(() => true)
   return Promise.race([all, new Promise<false>((resolve) => setTimeout(() => resolve(false), ms))])
+}
+
+function hasEnded(caller: Child): boolean {
+  return caller.said.some((line) => 'end' in line) || caller.process.exitCode !== null
 }
 
 function stretches(caller: Child): Stretch[] {
