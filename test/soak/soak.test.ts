@@ -61,17 +61,16 @@ describe('the growth of a soak', () => {
 
   it('is one beyond doubt only where it is more than chance', () => {
     const minutes = Array.from({ length: 30 }, (_, minute) => minute)
-    const noise = (minute: number): number => (minute % 2) * 4 * MiB
     expect(
       grows(
-        minutes.map((at) => rowAt(at * 60, noise(at))),
+        minutes.map((at) => rowAt(at * 60, (at % 2) * 4 * MiB)),
         live,
       ),
     ).to.equal(false)
     // A mebibyte a minute.
     expect(
       grows(
-        minutes.map((at) => rowAt(at * 60, noise(at) + at * MiB)),
+        minutes.map((at) => rowAt(at * 60, (at % 2) * 4 * MiB + at * MiB)),
         live,
       ),
     ).to.equal(true)
