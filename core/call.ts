@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Held, TapPlace } from './hooks.ts'
+import type { TapPlace } from './hook-contract.ts'
+import type { Held } from './hooks.ts'
 import type { Logger } from './logger.ts'
 import { TimerEntry } from './wire/timer-wheel.ts'
 

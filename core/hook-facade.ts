@@ -1,5 +1,5 @@
 import { ZaskError, describeThrown } from './errors.ts'
-import type { HookKind, HookReport, TraceListener } from './hooks.ts'
+import type { HookKind, HookReport, TraceListener } from './hook-contract.ts'
 import { byLikeness, nearMiss } from './near-miss.ts'
 
 export type TapFunction = (subject: unknown, outcome?: unknown) => unknown

@@ -1,5 +1,6 @@
 import { ZaskError } from './errors.ts'
-import type { HookName, HookSet } from './hooks.ts'
+import type { HookName } from './hook-contract.ts'
+import type { HookSet } from './hooks.ts'
 import type { Limits } from './limits.ts'
 import type { CoreStats } from './stats.ts'
 

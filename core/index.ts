@@ -9,7 +9,15 @@ export { errorCodes, RemoteError, ZaskError } from './errors.ts'
 export type { ErrorCode, ZaskErrorOptions } from './errors.ts'
 export { quantile } from './histogram.ts'
 export type { Bucket } from './histogram.ts'
-export type { CustomHook, EndpointQuery, HookReport, Hooks, ResolvedEndpoint, Taps, TapRun } from './hooks.ts'
+export type {
+  CustomHook,
+  EndpointQuery,
+  HookReport,
+  Hooks,
+  ResolvedEndpoint,
+  Taps,
+  TapRun,
+} from './hook-contract.ts'
 export { createLogger } from './logger.ts'
 export type { Logger } from './logger.ts'
 export type { LimitConfig } from './limits.ts'

@@ -1,6 +1,6 @@
 import { ZaskError } from './errors.ts'
 import { hookTimeout } from './hook-timeout.ts'
-import type { TapPlace } from './hooks.ts'
+import type { TapPlace } from './hook-contract.ts'
 import type { Kernel } from './kernel.ts'
 
 /** What a served call waited for when its time ran out. */

@@ -1,7 +1,7 @@
 import type { Call } from './call.ts'
 import type { Config, CoreConfig } from './config.ts'
 import { describeThrown, ZaskError } from './errors.ts'
-import type { Hooks } from './hooks.ts'
+import type { Hooks } from './hook-contract.ts'
 import type { Logger } from './logger.ts'
 import { nearMiss } from './near-miss.ts'
 import type { StatsReport } from './stats.ts'

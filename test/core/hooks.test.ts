@@ -2,7 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect } from 'chai'
 import type { Call, Outcome } from '../../core/call.ts'
 import { ZaskError } from '../../core/errors.ts'
-import { HookSet, type Hooks, type TapPlace, type TapRun } from '../../core/hooks.ts'
+import type { Hooks, TapPlace, TapRun } from '../../core/hook-contract.ts'
+import { HookSet } from '../../core/hooks.ts'
 
 interface Config {
   readonly DEBUG: boolean
