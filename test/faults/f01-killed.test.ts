@@ -46,4 +46,26 @@ describe('F1: a server that is killed in the middle of calls', function () {
     expect(backMs).below(3000)
     expect(descriptors()).below(before + 5)
   })
+
+  it('that was not there yet is called as soon as it is, and what gave up waiting for it never runs', async () => {
+    const { child, endpoint } = await stage.victim()
+    child.kill('SIGKILL')
+    await child.exited
+    const { core, load } = await stage.caller(endpoint)
+    const gaveUp = await Promise.all(Array.from({ length: 50 }, () => load.call(0, 300)))
+    expect(gaveUp.every(({ code, sent }) => code === 'ZASK_PEER_UNREACHABLE' && sent === false)).equal(true)
+    const patient = Array.from({ length: 50 }, () => load.call(0, 60_000))
+    await sleep(full ? 15_000 : 1500)
+    const { child: served } = await stage.victim({ start: { bind: endpoint } })
+    const bound = performance.now()
+    expect((await Promise.all(patient)).every(({ ok }) => ok)).equal(true)
+    const firstMs = performance.now() - bound
+    served.kill('SIGKILL')
+    await until(() => core.stats.now.channels === 0)
+    expect(stage.problems()).deep.equal([])
+    expect(stage.executed()).have.length(50)
+    measured('P15', 'server comes up after its client until 50 waiting calls are answered', firstMs, 'ms')
+    measured('P6', 'calls that ran although they were said not to be sent', 0, `of ${gaveUp.length}`)
+    expect(firstMs).below(5000)
+  })
 })
