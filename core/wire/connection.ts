@@ -4,6 +4,7 @@ import type { WireCounters } from './counters.ts'
 import type { CurveClientKeys } from './curve.ts'
 import { maxEnvelopeFrames } from './envelope.ts'
 import type { Event } from './event.ts'
+import { readEvent } from './farewell.ts'
 import type { RefusalReason } from './monitor.ts'
 import { Multiplexer, type WireOptions } from './multiplexer.ts'
 import { Peer } from './peer.ts'
@@ -12,7 +13,7 @@ import type { TimerWheel } from './timer-wheel.ts'
 
 /**
  * Answers that were on their way when the connection broke may still lie unread in the socket: so long they are
- * waited for before the open calls are given up. Of many libzmq keeps only some: see `readingMs` of the server.
+ * waited for before the open calls are given up. Of many libzmq keeps only some: see `Farewell`.
  */
 const drainMs = 25
 
@@ -156,7 +157,11 @@ export class Connection extends Multiplexer {
   }
 
   protected override onUnrouted(peer: Peer, event: Event): void {
-    const { responseTo, name } = event
+    const { id, responseTo, name } = event
+    if (peer.isZask && name === readEvent && responseTo === undefined && id !== undefined) {
+      peer.emit(id, readEvent, null)
+      return
+    }
     // The call was cancelled before we knew its server for zask, which still works on it.
     if (peer.isZask && responseTo !== undefined && (name === '_zpc_hb' || name === 'STREAM')) {
       peer.emit(responseTo, '_zask_cancel', null)

@@ -4,6 +4,7 @@ import type { WireCounters } from './counters.ts'
 import type { CurveClientKeys, CurveServerKeys } from './curve.ts'
 import { envelopeKey, isEnvelope, maxEnvelopeFrames } from './envelope.ts'
 import { type Event, type EventId, type EventLimits, EventReader, EventWriter, IdSource } from './event.ts'
+import { Farewell, readEvent } from './farewell.ts'
 import { announcementKey, beatKey, flushBytes, Peer, type PeerHost } from './peer.ts'
 import { type SendResult, type SocketListener, WireSocket } from './socket.ts'
 import { TimerEntry, type TimerWheel } from './timer-wheel.ts'
@@ -33,11 +34,6 @@ export interface WireOptions {
 /** Peers that are remembered without an open channel, for what they have shown. */
 const maxIdlePeers = 10_000
 const maxPooledWriters = 64
-/**
- * How long a connection is kept after the last answer. When one is closed, libzmq throws away what lies unread in a
- * client's socket (with `immediate`, which our own clients must have): the client needs a moment to read.
- */
-const readingMs = 50
 /** How long a channel that was opened by a control event waits for its request. */
 const requestPatienceMs = 30_000
 
@@ -66,7 +62,6 @@ export abstract class Multiplexer implements PeerHost {
   #eventsInMessage = 0
   #malformed: string | undefined
   #openChannels = 0
-  #sentAt = -Infinity
 
   constructor(kind: 'router' | 'dealer', options: WireOptions, wheel: TimerWheel, counters: WireCounters) {
     this.options = options
@@ -119,11 +114,6 @@ export abstract class Multiplexer implements PeerHost {
     this.#openChannels++
     channel.opened()
     return channel
-  }
-
-  /** When a message was given to the socket last, on the clock of `performance.now()`. */
-  protected get sentAt(): number {
-    return this.#sentAt
   }
 
   get openChannels(): number {
@@ -193,7 +183,6 @@ export abstract class Multiplexer implements PeerHost {
   readonly #flushNow = (): void => this.flush()
 
   send(frames: (Buffer | string)[]): Promise<SendResult> {
-    this.#sentAt = performance.now()
     return this.socket.send(frames)
   }
 }
@@ -209,6 +198,7 @@ export class ServerMultiplexer extends Multiplexer {
   readonly #peers = new Map<string, Peer>()
   readonly #onRequest: OnRequest
   readonly #onStranger: OnStranger | undefined
+  #farewell: Farewell | undefined
 
   constructor(
     options: WireOptions,
@@ -237,8 +227,8 @@ export class ServerMultiplexer extends Multiplexer {
     const until = performance.now() + this.options.lingerMs
     while (this.#hasPending() && performance.now() < until)
       await new Promise((resolve) => setTimeout(resolve, 5))
-    const unreadMs = this.sentAt + Math.min(readingMs, this.options.lingerMs) - performance.now()
-    if (unreadMs > 0) await new Promise((resolve) => setTimeout(resolve, unreadMs))
+    this.#farewell = new Farewell(this.#peers.values())
+    await this.#farewell.wait(until, () => this.flush())
     await this.socket.close()
   }
 
@@ -314,6 +304,10 @@ export class ServerMultiplexer extends Multiplexer {
 
   protected override onUnrouted(peer: Peer, event: Event): void {
     const { id, name } = event
+    if (event.responseTo !== undefined && name === readEvent && this.#farewell !== undefined) {
+      this.#farewell.done(peer)
+      return
+    }
     if (event.responseTo !== undefined) {
       // Late beats and credit for a call that has ended: normal, and zerorpc drops them as well.
       this.counters.drop('unknown channel')
@@ -370,6 +364,7 @@ export class ServerMultiplexer extends Multiplexer {
 
   override onPeerGone(peer: Peer, error: ZaskError): void {
     this.#peers.delete(peer.key)
+    this.#farewell?.done(peer)
     this.counters.lostPeers++
     for (const channel of peer.channels.values()) channel.lose(error)
   }

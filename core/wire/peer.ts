@@ -53,6 +53,8 @@ export class Peer {
   /** Events given to the outbox, and events libzmq has taken, since the connection began. */
   emitted = 0
   sent = 0
+  /** When libzmq has taken a message for it last, on the clock of `performance.now()`. */
+  sentAt: number = -Infinity
 
   readonly #host: PeerHost
   readonly #envelope: readonly Buffer[]
@@ -101,6 +103,11 @@ export class Peer {
   /** Sends the event that opens a channel; its id becomes the channel's. */
   emitOpening(id: EventId, name: string, args: unknown, extra?: Readonly<Record<string, unknown>>): void {
     this.#write(id, undefined, name, args, extra)
+  }
+
+  /** Sends an event that belongs to no channel, and is answered by one of the same name. */
+  ask(name: string): void {
+    this.#write(this.#host.ids.next(), undefined, name, null, undefined)
   }
 
   forget(channel: Channel): void {
@@ -247,6 +254,7 @@ export class Peer {
         this.#queue.shift()
         this.#pendingBytes -= first.payload.byteLength
         this.sent += first.events
+        this.sentAt = performance.now()
         this.#host.counters.messagesOut++
         if (this.#blocked && this.#queue.length === 0) {
           this.#blocked = false

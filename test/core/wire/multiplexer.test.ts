@@ -55,6 +55,16 @@ describe('the multiplexer of a server', () => {
     channel.close()
   }
 
+  /** A client of a server that answers, which has its first answer. */
+  async function answered(header: object): Promise<RawDealer> {
+    await serve()
+    onRequest = echo
+    const client = dealer()
+    client.request('m', [1], header)
+    await until('the answer', () => client.events.some(({ name }) => name === 'OK'))
+    return client
+  }
+
   const droppedFor = (reason: string): number => counters.dropped.get(reason) ?? 0
 
   beforeEach(() => {
@@ -366,6 +376,57 @@ describe('the multiplexer of a server', () => {
     expect(client.events.map(({ args }) => (args as number[])[0])).to.deep.equal(
       Array.from({ length: 500 }, (_, index) => index),
     )
+  })
+
+  describe('that closes', () => {
+    const ask = '_zask_read'
+
+    it('waits for a zask peer to have read what it was sent, and no longer', async () => {
+      const client = await answered({ zask: 1 })
+      let closed = false
+      const closing = server.close().then(() => (closed = true))
+      await until('the question', () => client.events.some(({ name }) => name === ask))
+      await pause(100)
+      expect(closed).to.equal(false)
+      const question = client.events.find(({ name }) => name === ask)
+      expect(question).to.deep.include({ args: null })
+      expect(question?.header).not.to.have.property('response_to')
+      await client.say(question?.header['message_id'], ask, null)
+      await until('the end', () => closed)
+      await closing
+    })
+
+    it('waits a second at most for one that does not read', async () => {
+      const client = await answered({ zask: 1 })
+      const begun = performance.now()
+      await server.close()
+      expect(performance.now() - begun).to.be.within(900, 4000)
+      expect(client.events.filter(({ name }) => name === ask)).to.have.length.above(3)
+    })
+
+    it('does not wait for a zask peer that is gone', async () => {
+      const client = await answered({ zask: 1 })
+      client.close()
+      const begun = performance.now()
+      await server.close()
+      expect(performance.now() - begun).to.be.below(900)
+      expect(counters.lostPeers).to.equal(1)
+    })
+
+    it('does not ask a plain peer, and gives it a moment', async () => {
+      const client = await answered({})
+      const begun = performance.now()
+      await server.close()
+      expect(performance.now() - begun).to.be.within(20, 900)
+      await pause(50)
+      expect(client.events.map(({ name }) => name)).to.deep.equal(['OK'])
+    })
+
+    it('takes no answer for what it has not asked', async () => {
+      const client = await answered({ zask: 1 })
+      await client.say('nobody', ask, null)
+      await until('the drop', () => droppedFor('unknown channel') === 1)
+    })
   })
 
   it('loses the channels of a peer that is gone when it has something to say to it', async () => {
