@@ -17,7 +17,10 @@ function say(line: object): void {
 }
 
 const core = createCore()
-const victim = await core.client<Victim>(endpoint, { heartbeat: { intervalMs: beatMs }, timeoutMs: 60 * beatMs })
+const victim = await core.client<Victim>(endpoint, {
+  heartbeat: { intervalMs: beatMs },
+  timeoutMs: 60 * beatMs,
+})
 const { date: serverDate } = await victim.state()
 const [date, begun] = [Date.now(), performance.now()]
 const calls = Array.from({ length: 10 }, (_, index) => victim.mark(`clock-${index}`, 6 * beatMs))

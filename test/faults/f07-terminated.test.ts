@@ -59,6 +59,27 @@ describe('F7: SIGTERM under load', function () {
     })
   }
 
+  it('callers that are busy in that moment get their answers all the same', async () => {
+    const stage = new Stage()
+    stages.push(stage)
+    const heartbeat = { intervalMs: 5000 }
+    const { child, endpoint } = await stage.victim({ start: { heartbeat } })
+    const { load, client } = await stage.caller(endpoint, { heartbeat })
+    await untilAnswered(load)
+    for (let call = 0; call < 100; call++) void load.call(300, 60_000)
+    // All of them run: those that are read now come before those that ask how many there are.
+    while ((await client.state()).stats.now.running < 101) await sleep(5)
+    child.kill('SIGTERM')
+    // The server is done with them long before this is.
+    const busyUntil = performance.now() + 700
+    while (performance.now() < busyUntil);
+    await load.settled()
+    expect(stage.history.summary).deep.equal({ ok: 101 })
+    expect(await child.exited).include({ code: 0 })
+    expect(stage.problems()).deep.equal([])
+    measured('P14', 'answers lost to a caller that was busy for 700 ms when its server stopped', 0, 'of 100')
+  })
+
   it('a second SIGTERM ends the process at once', async () => {
     const stage = new Stage()
     stages.push(stage)
