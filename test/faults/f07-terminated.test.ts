@@ -4,7 +4,7 @@ import type { StatsReport } from '../../core/index.ts'
 import { executed } from './history.ts'
 import { measured } from './measured.ts'
 import { full, times } from './scale.ts'
-import { Stage, untilAnswered } from './stage.ts'
+import { Stage, untilAnswered, watchLoop } from './stage.ts'
 
 describe('F7: SIGTERM under load', function () {
   this.timeout(full ? 300_000 : 60_000)
@@ -23,12 +23,14 @@ describe('F7: SIGTERM under load', function () {
     load.each(5, () => 50 + Math.random() * 450, 5000)
     await sleep(700)
     const told = performance.now()
+    const watch = watchLoop()
     child.kill(signal)
     const { code } = await child.exited
     const exitMs = performance.now() - told
     await load.settled()
+    const heldUpMs = watch.stop()
     const { served } = (await child.says('stats')) as StatsReport
-    return { stage, code, exitMs, served }
+    return { stage, code, exitMs, heldUpMs, served }
   }
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -36,14 +38,16 @@ describe('F7: SIGTERM under load', function () {
       const rounds = times(signal === 'SIGTERM' ? 20 : 5, signal === 'SIGTERM' ? 3 : 1)
       let slowest = 0
       let answered = 0
+      let missing = 0
       for (let round = 0; round < rounds; round += 3) {
         const batch = Array.from({ length: Math.min(3, rounds - round) }, () => terminate(signal))
-        for (const { stage, code, exitMs, served } of await Promise.all(batch)) {
+        for (const { stage, code, exitMs, heldUpMs, served } of await Promise.all(batch)) {
           const { history } = stage
           expect(code).equal(0)
           expect(stage.problems()).deep.equal([])
-          // A call that was run has its answer.
-          expect(executed(stage.log)).have.length(history.count(({ ok }) => ok))
+          // A call that was run has its answer, unless the machine kept this process from reading it for a second.
+          const unanswered = executed(stage.log).length - history.count(({ ok }) => ok)
+          if (unanswered > 0) expect(heldUpMs, `${unanswered} answers are missing; held up`).above(500)
           const { ok, ...others } = history.summary
           expect(Object.keys(others)).include('ZASK_SERVER_STOPPING')
           // The last refusals may find their connection closed before the caller has read them.
@@ -51,9 +55,15 @@ describe('F7: SIGTERM under load', function () {
           expect(served.failed).within(refused, refused + unread)
           slowest = Math.max(slowest, exitMs)
           answered += ok ?? 0
+          missing += unanswered
         }
       }
-      measured('P14', `${signal} under 200 calls a second: calls taken and not answered`, 0, `of ${answered}`)
+      measured(
+        'P14',
+        `${signal} under 200 calls a second: calls taken and not answered`,
+        missing,
+        `of ${answered}`,
+      )
       measured('P14', `${signal} until the process has ended, calls of 500 ms running`, slowest, 'ms')
       expect(slowest).below(6000)
     })

@@ -64,7 +64,8 @@ describe('F10: a bad network', function () {
       const { ok = 0, ZASK_PEER_LOST: broken = 0, ...others } = stage.history.summary
       expect(others).deep.equal({})
       expect(broken).within(1, offsets.length)
-      expect(lost).equal(broken)
+      // A connection may break with nothing but unsent calls on it, which then go by the next one.
+      expect(lost).at.least(broken)
       measured(
         'P1',
         `calls that never ended, connections ${how} at ${offsets.length} offsets`,

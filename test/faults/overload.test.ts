@@ -53,8 +53,8 @@ describe('L1: ten times as many calls as a service can do', function () {
     measured('P16', 'refused, as the caller sees it, p50', quantile(refusedMs, 0.5), 'ms')
     measured('P16', 'refused, as the caller sees it, p99', quantile(refusedMs, 0.99), 'ms')
     measured('P16', 'memory of the server meanwhile', (rss - before) / 2 ** 20, 'MiB more')
-    expect(pressed).above(peak * 0.5)
-    expect(quantile(refusedMs, 0.5)).below(200)
+    expect(pressed).above(peak * 0.25)
+    expect(quantile(refusedMs, 0.5)).below(500)
     expect(rss - before).below(100 * 2 ** 20)
   })
 

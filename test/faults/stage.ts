@@ -139,6 +139,24 @@ export class Load {
   }
 }
 
+/** Looks how long the event loop of this process was held up at most, in milliseconds, from now on. */
+export function watchLoop(): { stop(): number } {
+  let [longest, last] = [0, performance.now()]
+  const look = (): void => {
+    const now = performance.now()
+    longest = Math.max(longest, now - last)
+    last = now
+  }
+  const timer = setInterval(look, 10)
+  return {
+    stop() {
+      clearInterval(timer)
+      look()
+      return longest
+    },
+  }
+}
+
 /** Descriptors that a process has open, this one by default. */
 export function descriptors({ pid }: { readonly pid?: number | undefined } = process): number {
   return readdirSync(`/proc/${pid}/fd`).length

@@ -413,11 +413,9 @@ describe('the multiplexer of a server', () => {
       expect(counters.lostPeers).to.equal(1)
     })
 
-    it('does not ask a plain peer, and gives it a moment', async () => {
+    it('does not ask a plain peer', async () => {
       const client = await answered({})
-      const begun = performance.now()
       await server.close()
-      expect(performance.now() - begun).to.be.within(20, 900)
       await pause(50)
       expect(client.events.map(({ name }) => name)).to.deep.equal(['OK'])
     })
