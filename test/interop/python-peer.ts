@@ -2,6 +2,7 @@ import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:chil
 import { createHash } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import type { CurveKeyPair } from '../../core/index.ts'
 
 /** A breach of the protocol that the Python peer saw: what zerorpc-python would drop in silence or be killed by. */
 export interface Violation {
@@ -71,6 +72,8 @@ export interface PythonOptions {
   passive?: boolean
   /** The msgpack type of the ids it makes up; zerorpc-python's is bin. */
   ids?: 'bin' | 'str' | 'int'
+  /** A client has the key of its server; a server may have a list of the callers it lets in. */
+  curve?: CurveKeyPair & { serverKey?: string; allow?: readonly string[] }
 }
 
 const debianPackages = { zmq: 'python3-zmq', msgpack: 'python3-msgpack' }
@@ -109,9 +112,10 @@ function launch(script: string, args: string[]): ChildProcessWithoutNullStreams 
   return spawn(python!, [file, ...args], { stdio: 'pipe' })
 }
 
-function flags({ heartbeat = 5, passive = false, ids = 'bin' }: PythonOptions): string[] {
+function flags({ heartbeat = 5, passive = false, ids = 'bin', curve }: PythonOptions): string[] {
   return ['--heartbeat', heartbeat === null ? 'none' : String(heartbeat), '--ids', ids].concat(
     passive ? ['--passive'] : [],
+    curve === undefined ? [] : ['--curve', JSON.stringify(curve)],
   )
 }
 

@@ -180,16 +180,18 @@ def main():
     parser.add_argument('--heartbeat', default='5', help='seconds, or none')
     parser.add_argument('--passive', action='store_true', help='beat only once the peer has')
     parser.add_argument('--ids', choices=['bin', 'str', 'int'], default='bin')
+    parser.add_argument('--curve', type=json.loads, help='JSON: publicKey, secretKey, serverKey or allow')
     options = parser.parse_args()
     heartbeat = None if options.heartbeat == 'none' else float(options.heartbeat)
     if options.mode == 'serve':
-        peer = Peer(options.bind, methods_of(Service(), 'Service'), heartbeat, options.passive, options.ids, tell)
+        peer = Peer(options.bind, methods_of(Service(), 'Service'), heartbeat, options.passive, options.ids, tell,
+                    options.curve)
         tell({'endpoint': peer.endpoint})
         sys.stdin.read()
         peer.stop()
     else:
         steps = json.load(sys.stdin, object_pairs_hook=untag)
-        peer = Peer(options.connect, None, heartbeat, options.passive, options.ids)
+        peer = Peer(options.connect, None, heartbeat, options.passive, options.ids, curve=options.curve)
         for number, step in enumerate(steps):
             known, start = len(peer.violations), time.monotonic()
             result = run_step(peer, step)

@@ -130,7 +130,7 @@ class Channel:
 class Peer:
     """A ROUTER that serves or a DEALER that calls, with its channels. One thread owns the socket and the beats."""
 
-    def __init__(self, endpoint, serve=None, heartbeat=5.0, passive=False, ids='bin', tell=None):
+    def __init__(self, endpoint, serve=None, heartbeat=5.0, passive=False, ids='bin', tell=None, curve=None):
         self.service, self.heartbeat, self.passive, self.ids, self.tell = serve, heartbeat, passive, ids, tell
         self.lock = threading.RLock()
         self.channels, self.closed, self.seen = {}, {}, set()
@@ -144,6 +144,9 @@ class Peer:
         # zerorpc-python leaves this at 1000, and its ROUTER drops without a word what is above: a dozen streams at
         # once can lose items under load. That is its own loss and would be blamed on the peer here.
         self.socket.sndhwm = 0
+        self.authenticator = None
+        if curve:
+            self.encrypt(**curve)
         if serve:
             self.socket.bind(endpoint)
         else:
@@ -154,6 +157,25 @@ class Peer:
         self.stopping = False
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
+
+    def encrypt(self, publicKey, secretKey, serverKey=None, allow=None):
+        """CURVE by pyzmq's own means, its authenticator included where there is a list of callers."""
+        self.socket.curve_publickey, self.socket.curve_secretkey = publicKey.encode(), secretKey.encode()
+        if serverKey:
+            self.socket.curve_serverkey = serverKey.encode()
+            return
+        self.socket.curve_server = True
+        if allow is None:
+            return
+        from zmq.auth.thread import ThreadAuthenticator
+
+        class Callers:
+            def callback(self, domain, public_key):
+                return public_key.decode() in allow
+
+        self.authenticator = ThreadAuthenticator(zmq.Context.instance())
+        self.authenticator.start()
+        self.authenticator.configure_curve_callback(domain='*', credentials_provider=Callers())
 
     def new_id(self):
         count = next(self.id_counter) & 0xffffffff
@@ -333,6 +355,8 @@ class Peer:
             self.stopping = True
             self.wake()
         self.thread.join()
+        if self.authenticator:
+            self.authenticator.stop()
 
 
 def key(channel_id):
