@@ -32,6 +32,7 @@ ones in each round; the systems take turns, so that they share whatever else the
 
   --quick         the whole run in less than a minute; figures to look at, not to quote
   --system a,b    only these of: ${systems.map(({ name }) => name).join(', ')}
+                  (zask-curve, which encrypts, is measured only where it is named)
   --rounds N      rounds over all systems (5; with --quick 2, or what there is time for)
   --seconds S     length of one measurement (1; with --quick 0.5)
   --json          one array of {system, payload, inFlight, callsPerSecond, p50Us, p99Us, clientCpu, serverCpu} on
@@ -103,7 +104,7 @@ function parse(args: readonly string[]): Values {
 }
 
 function chosen(list: string | undefined): readonly System[] {
-  if (list === undefined) return systems
+  if (list === undefined) return systems.filter(({ isAside }) => isAside !== true)
   const names = new Set(list.split(',').map((name) => name.trim()))
   for (const name of names) {
     if (systems.some((system) => system.name === name)) continue

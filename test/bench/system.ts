@@ -34,6 +34,8 @@ export interface System {
   readonly options: AdapterOptions
   /** Another framework: the ratios name the best of these, and they come from the package in `peers/`. */
   readonly isPeer: boolean
+  /** Takes part only where it is named: it tells something beside the comparison. */
+  readonly isAside?: boolean
 }
 
 const here = (path: string): string => new URL(path, import.meta.url).href
@@ -41,6 +43,13 @@ const here = (path: string): string => new URL(path, import.meta.url).href
 export const systems: readonly System[] = [
   { name: 'zask', module: here('systems/zask.ts'), options: { plugins: 0 }, isPeer: false },
   { name: 'zask-plugins', module: here('systems/zask.ts'), options: { plugins: 3 }, isPeer: false },
+  {
+    name: 'zask-curve',
+    module: here('systems/zask-curve.ts'),
+    options: {},
+    isPeer: false,
+    isAside: true,
+  },
   { name: 'raw-zeromq', module: here('systems/raw-zeromq.ts'), options: {}, isPeer: false },
   { name: 'grpc-js', module: here('peers/grpc.mjs'), options: {}, isPeer: true },
   { name: 'moleculer-tcp', module: here('peers/moleculer.mjs'), options: {}, isPeer: true },

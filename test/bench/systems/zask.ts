@@ -1,7 +1,7 @@
 import { createCore, type Plugin } from 'zask'
 import type { AdapterOptions, BenchClient, BenchServer, Payload } from '../system.ts'
 
-class Echo {
+export class Echo {
   echo(value: Payload): Payload {
     return value
   }
