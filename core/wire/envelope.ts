@@ -21,3 +21,13 @@ export function envelopeKey(frames: Buffer[], length: number): string {
   }
   return key
 }
+
+/**
+ * A frame in memory of its own. A view would hold its whole message, and a small copy by `Buffer.from` a slab of 8 KiB
+ * that many share: each would be held for as long as one of them is.
+ */
+export function copyOf(frame: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(frame.length)
+  frame.copy(copy)
+  return copy
+}

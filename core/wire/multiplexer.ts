@@ -2,7 +2,7 @@ import { ZaskError } from '../errors.ts'
 import { Channel, type ChannelListener, type ChannelOptions, controlEvents } from './channel.ts'
 import type { WireCounters } from './counters.ts'
 import type { CurveClientKeys, CurveServerKeys } from './curve.ts'
-import { envelopeKey, isEnvelope, maxEnvelopeFrames } from './envelope.ts'
+import { copyOf, envelopeKey, isEnvelope, maxEnvelopeFrames } from './envelope.ts'
 import { type Event, type EventId, type EventLimits, EventReader, EventWriter, IdSource } from './event.ts'
 import { Farewell, readEvent } from './farewell.ts'
 import { announcementKey, beatKey, flushBytes, Peer, type PeerHost } from './peer.ts'
@@ -265,8 +265,7 @@ export class ServerMultiplexer extends Multiplexer {
   #peer(key: string, frames: Buffer[], envelopeLength: number): Peer {
     const known = this.#peers.get(key)
     if (known !== undefined) return known
-    // A frame is a view on its message: keep copies, or 5 bytes hold 8 MiB.
-    const envelope = frames.slice(0, envelopeLength).map((frame) => Buffer.from(frame))
+    const envelope = frames.slice(0, envelopeLength).map(copyOf)
     // We show ourselves only to those who have shown themselves.
     const peer = new Peer(this, key, envelope, false)
     if (this.#peers.size >= maxIdlePeers) this.#dropIdlePeers()
