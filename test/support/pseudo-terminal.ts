@@ -74,7 +74,8 @@ export class PseudoTerminal {
     this.screen = new Screen(columns, rows)
     this.#folder = mkdtempSync(join(tmpdir(), 'zask-pty-'))
     writeFileSync(join(this.#folder, 'run.sh'), runner(command, columns, rows))
-    const { NO_COLOR: _, FORCE_COLOR: __, NODE_OPTIONS: ___, ...env } = process.env
+    // With CI set, Node takes a terminal for one without colours.
+    const { NO_COLOR: _, FORCE_COLOR: __, NODE_OPTIONS: ___, CI: ____, ...env } = process.env
     this.#child = spawn('script', ['-qfc', `exec sh '${join(this.#folder, 'run.sh')}'`, '/dev/null'], {
       cwd,
       stdio: ['pipe', 'pipe', 'pipe'],
