@@ -145,8 +145,16 @@ export class RawRouter extends RawSocket<zmq.Router> {
   }
 
   async bind(endpoint = 'tcp://127.0.0.1:*'): Promise<string> {
-    await this.socket.bind(endpoint)
-    return this.socket.lastEndpoint as string
+    // Another thread closes sockets: the port of one that was closed just now is free in a moment.
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.socket.bind(endpoint)
+        return this.socket.lastEndpoint as string
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt === 50) throw error
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
   }
 
   /** Answers the event that opened a channel, or says something more on it. */
