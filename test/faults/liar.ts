@@ -3,7 +3,8 @@ import { pack, RawRouter, type RawMessage } from '../support/raw-peer.ts'
 /**
  * A server that does not keep to the protocol: what is called tells it how. In lines of JSON it says where it is.
  */
-const router = new RawRouter()
+// Without a limit: a ROUTER drops in silence what is beyond it, and an answer after a flood would be missing.
+const router = new RawRouter({ sendHighWaterMark: 0 })
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** A flood of control events, then the answer. */
