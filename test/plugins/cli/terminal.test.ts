@@ -128,6 +128,8 @@ export class Other {
         ['doctor'],
         /^ok +ZERORPC_SUMS: versions 1\.0\nwarning +other: ZERORPC_OTHER is not in the config\n +Add /m,
       ],
+      [['new', 'my-shop'], /^my-shop[\s\S]*npm (install|test)/m],
+      [['keygen', '--out', 'shop.key.json'], /shop\.key\.json is written, [\s\S]*^public key +\S{40}$/m],
       [['--help'], /^From plugins of app\.ts\n\n {2}zask endpoints /m],
     ]
     const all = await Promise.all(shown.map(([args]) => seen(args, { columns: 160 })))
