@@ -2,6 +2,7 @@ import { access, constants, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Config, type Core, createCore, RemoteError } from '../../core/index.ts'
 import type { Finding } from '../command/check.ts'
+import { type ConfigPlace, isRecord, placesOf, servicesOf } from './places.ts'
 
 const ok = (says: string): Finding => ({ state: 'ok', says })
 const warning = (says: string, fix: string): Finding => ({ state: 'warning', says, fix })
@@ -39,21 +40,13 @@ async function checkNative(): Promise<Finding> {
   }
 }
 
-/** One endpoint of one version of one service. */
-interface Place {
-  readonly key: string
-  readonly version: string
-  readonly endpoint: string
-}
-
 /** Each `ZERORPC_<SERVICE>`: its default version, its keys, its endpoints, and what the exported services need. */
 export function checkEndpoints(config: Config, services: readonly object[]): Finding[] {
   const found: Finding[] = []
   const owners = new Map<string, string>()
-  for (const [key, places] of servicesOf(config)) {
+  for (const { key, settings, versions } of servicesOf(config)) {
     const before = found.length
-    const versions = versionsOf(places)
-    const { default: standard, client_keys: taken, access_key: sent } = places
+    const { default: standard, client_keys: taken, access_key: sent } = settings
     if (typeof standard === 'string' && !versions.includes(standard)) {
       found.push(
         problem(`${key}: the default version ${standard} has no endpoint`, `Add '${standard}' to ${key}.`),
@@ -76,27 +69,6 @@ export function checkEndpoints(config: Config, services: readonly object[]): Fin
   return [...found, ...services.flatMap((service) => checkService(config, service) ?? [])]
 }
 
-/** The services of the config, by key: what a plugin has a default for is the plugin's, and no service. */
-function servicesOf(config: Config): [key: string, places: Readonly<Record<string, unknown>>][] {
-  const owned = new Set(config.explain().flatMap(({ key, owner }) => (owner === undefined ? [] : [key])))
-  return config.keys().flatMap((key) => {
-    const places = key.startsWith('ZERORPC_') && !owned.has(key) ? config.get(key) : undefined
-    return isRecord(places) ? [[key, places]] : []
-  })
-}
-
-function versionsOf(places: Readonly<Record<string, unknown>>): string[] {
-  return Object.keys(places).filter((name) => /^v?\d/.test(name))
-}
-
-function placesOf(config: Config): Place[] {
-  return servicesOf(config).flatMap(([key, places]) =>
-    versionsOf(places).flatMap((version) =>
-      [places[version]].flat().map((endpoint) => ({ key, version, endpoint: String(endpoint) })),
-    ),
-  )
-}
-
 /**
  * Asks the services that run now whether they send heartbeats. Callers by zerorpc expect them as soon as they send some
  * themselves, and give up calls that take longer than two of theirs; who calls a server without knows nothing of it.
@@ -113,7 +85,7 @@ export async function checkHeartbeats(config: Config, withinMs = 1_000): Promise
 
 async function checkHeartbeat(
   core: Core,
-  { key, version, endpoint }: Place,
+  { key, version, endpoint }: ConfigPlace,
   timeoutMs: number,
 ): Promise<Finding | undefined> {
   try {
@@ -175,8 +147,4 @@ export async function checkFiles(config: Config): Promise<Finding[]> {
       }
     }),
   )
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

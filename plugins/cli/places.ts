@@ -8,18 +8,40 @@ export interface Place {
   readonly endpoint: string
 }
 
-/** All places that a config names: each endpoint of each version of each `ZERORPC_<SERVICE>`. */
-export function placesOf(config: Config): Place[] {
+/** A place as the config names it, and under which key. */
+export interface ConfigPlace extends Place {
+  readonly key: string
+  readonly version: string
+}
+
+/** What the config says of one service. */
+export interface ConfigService {
+  readonly key: string
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly versions: readonly string[]
+}
+
+/** The services of a config, each a `ZERORPC_<SERVICE>`: what a plugin has a default for is the plugin's, and none. */
+export function servicesOf(config: Config): ConfigService[] {
+  const owned = new Set(config.explain().flatMap(({ key, owner }) => (owner === undefined ? [] : [key])))
   return config.keys().flatMap((key) => {
-    const name = /^ZERORPC_(.+)$/.exec(key)?.[1]
-    const versions: unknown = config.get(key)
-    if (name === undefined || typeof versions !== 'object' || versions === null) return []
-    return Object.entries(versions).flatMap(([version, endpoints]) =>
-      /^v?\d/.test(version)
-        ? [endpoints].flat().map((endpoint) => {
-            return { service: name.toLowerCase(), version, endpoint: String(endpoint) }
-          })
-        : [],
+    const settings = /^ZERORPC_./.test(key) && !owned.has(key) ? config.get(key) : undefined
+    if (!isRecord(settings)) return []
+    return { key, settings, versions: Object.keys(settings).filter((name) => /^v?\d/.test(name)) }
+  })
+}
+
+/** All places that a config names: each endpoint of each version of each service. */
+export function placesOf(config: Config): ConfigPlace[] {
+  return servicesOf(config).flatMap(({ key, settings, versions }) => {
+    const service = key.slice('ZERORPC_'.length).toLowerCase()
+    return versions.flatMap((version) =>
+      [settings[version]].flat().map((endpoint) => ({ key, service, version, endpoint: String(endpoint) })),
     )
   })
+}
+
+/** An object with keys, and no list. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
