@@ -4,6 +4,7 @@ import type { ServiceCurve } from './curve.ts'
 import { ZaskError } from './errors.ts'
 import type { EndpointQuery, ResolvedEndpoint } from './hook-contract.ts'
 import type { HookSet } from './hooks.ts'
+import { isList } from './options.ts'
 import { shown } from './secrets.ts'
 import type { Service } from './service.ts'
 
@@ -156,9 +157,4 @@ export function list(option: string, value: string | readonly string[] | undefin
     'ZASK_OPTION_INVALID',
     `${option} is an endpoint, such as 'tcp://127.0.0.1:4242', or a list of them, got ${shown(value)}.`,
   )
-}
-
-/** What `Array.isArray` does not tell of lists that are read only. */
-function isList(value: string | readonly string[]): value is readonly string[] {
-  return Array.isArray(value)
 }

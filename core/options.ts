@@ -99,38 +99,29 @@ const kinds: Readonly<Record<OptionKind, OptionRule>> = {
  * Where `known` has rules, values are held against them; undefined is none.
  *
  * @param where Whose options these are, for the message: `start`, or a plugin's name.
+ * @param known The names, or a rule for each; undefined where the value is looked at elsewhere.
  * @throws ZaskError `ZASK_OPTION_INVALID`, with the name that was most likely meant.
  */
 export function checkOptions(
   where: string,
   options: object,
-  known: readonly string[] | Readonly<Record<string, OptionRule>>,
+  known: readonly string[] | Readonly<Record<string, OptionRule | undefined>>,
 ): void {
-  if (typeof options !== 'object' || options === null) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new ZaskError('ZASK_OPTION_INVALID', `${where} takes an object of options, got ${shown(options)}.`)
   }
-  const rules = isList(known) ? undefined : known
+  const rules: Readonly<Record<string, OptionRule | undefined>> = isList(known) ? {} : known
   const names = isList(known) ? known : Object.keys(known)
   for (const [name, value] of Object.entries(options)) {
-    if (!names.includes(name)) {
-      const meant = nearMiss(name, names)
-      throw new ZaskError(
-        'ZASK_OPTION_INVALID',
-        `${where} has no option '${name}'. ${meant === undefined ? `It has ${names.join(', ')}.` : `Did you mean '${meant}'?`}`,
-      )
-    }
-    const rule = rules?.[name]
-    if (value === undefined || rule === undefined || rule.accepts(value)) continue
-    throw new ZaskError(
-      'ZASK_OPTION_INVALID',
-      `${name} of ${where} is ${rule.called}, got ${shown(value, name)}.`,
-    )
+    if (!names.includes(name)) throw unknownOption(where, name, names)
+    checkValue(name, value, rules[name], ` of ${where}`)
   }
 }
 
-/** What `Array.isArray` does not tell of lists that are read only. */
-function isList(value: object): value is readonly string[] {
-  return Array.isArray(value)
+function unknownOption(where: string, name: string, names: readonly string[]): ZaskError {
+  const meant = nearMiss(name, names)
+  const remedy = meant === undefined ? `It has ${names.join(', ')}.` : `Did you mean '${meant}'?`
+  return new ZaskError('ZASK_OPTION_INVALID', `${where} has no option '${name}'. ${remedy}`)
 }
 
 /** From JavaScript an option may be anything: what would be misread later is refused here, by its name. */
@@ -139,21 +130,36 @@ export function checkKinds<O extends object>(
   kindOf: Readonly<{ [K in keyof O]?: OptionKind | undefined }>,
 ): void {
   for (const name in kindOf) {
-    const [value, kind] = [options[name], kindOf[name]]
-    if (value === undefined || kind === undefined || kinds[kind].accepts(value)) continue
-    throw new ZaskError('ZASK_OPTION_INVALID', `${name} is ${kinds[kind].called}, got ${shown(value)}.`)
+    const kind = kindOf[name]
+    checkValue(name, options[name], kind && kinds[kind])
   }
 }
 
+function checkValue(name: string, value: unknown, rule: OptionRule | undefined, of = ''): void {
+  if (value === undefined || rule === undefined || rule.accepts(value)) return
+  throw new ZaskError('ZASK_OPTION_INVALID', `${name}${of} is ${rule.called}, got ${shown(value, name)}.`)
+}
+
+const callOptionKinds = {
+  timeoutMs: undefined,
+  signal: 'signal',
+  headers: 'object',
+  idempotent: 'boolean',
+} as const satisfies Record<keyof CallOptions, OptionKind | undefined>
+
 /** Options of single calls; `timeoutMs` is looked at by the call. `ZASK_OPTION_INVALID` */
 export function checkCallOptions(where: string, options: CallOptions): void {
-  const kindOf = { timeoutMs: undefined, signal: 'signal', headers: 'object', idempotent: 'boolean' } as const
-  checkOptions(where, options, Object.keys(kindOf))
-  checkKinds<CallOptions>(options, kindOf)
+  checkOptions(where, options, Object.keys(callOptionKinds))
+  checkKinds<CallOptions>(options, callOptionKinds)
 }
 
 /** By what is needed of it: those of other realms and of polyfills are no instances. */
 function isSignal(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   return 'aborted' in value && 'addEventListener' in value && typeof value.addEventListener === 'function'
+}
+
+/** What `Array.isArray` does not tell of lists that are read only. */
+export function isList(value: object | string): value is readonly string[] {
+  return Array.isArray(value)
 }

@@ -1,5 +1,11 @@
-import { inspect } from 'node:util'
-import { type Call, type Logger, type Plugin, ZaskError } from '../core/index.ts'
+import {
+  type Call,
+  checkOptions,
+  type Logger,
+  type OptionRule,
+  type Plugin,
+  ZaskError,
+} from '../core/index.ts'
 
 /** What happens to which calls. A rule delays, aborts, delays and then aborts, or drops. */
 export interface FaultRule {
@@ -215,6 +221,15 @@ const ruleKeys: readonly string[] = [
 ] satisfies (keyof FaultRule)[]
 const errorKeys: readonly string[] = ['code', 'name', 'message', 'retryable'] satisfies (keyof FaultError)[]
 
+const optionRules: Readonly<Record<keyof FaultsOptions, OptionRule | undefined>> = {
+  // Its message says which rule is wrong, and how.
+  rules: undefined,
+  random: {
+    called: 'a function that gives a number below 1',
+    accepts: (value) => typeof value === 'function',
+  },
+}
+
 /** What a value must be to be rules, and where it is none; undefined where it is. */
 function expectation(value: unknown): string | undefined {
   const form = "a list of rules such as { method: 'name', delayMs: 200, percent: 10 }"
@@ -275,15 +290,9 @@ function complaintAboutError(abort: unknown): string | undefined {
 }
 
 function checkFaultsOptions(options: FaultsOptions): void {
-  if (!isObject(options)) throw invalid(`faults takes an object of options, got ${inspect(options)}.`)
-  const unknown = Object.keys(options).find((key) => key !== 'rules' && key !== 'random')
-  if (unknown !== undefined) throw invalid(`faults has no option '${unknown}'. It has rules, random.`)
-  const { rules, random } = options
-  if (random !== undefined && typeof random !== 'function') {
-    throw invalid(`random of faults is a function that gives a number below 1, got ${inspect(random)}.`)
-  }
-  const wanted = rules === undefined ? undefined : expectation(rules)
-  if (wanted !== undefined) throw invalid(`rules of faults must be ${wanted}.`)
+  checkOptions('faults', options, optionRules)
+  const wanted = options.rules === undefined ? undefined : expectation(options.rules)
+  if (wanted !== undefined) throw new ZaskError('ZASK_OPTION_INVALID', `rules of faults must be ${wanted}.`)
 }
 
 function isWithin(value: unknown, least: number, most: number): boolean {
@@ -292,8 +301,4 @@ function isWithin(value: unknown, least: number, most: number): boolean {
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function invalid(message: string): ZaskError {
-  return new ZaskError('ZASK_OPTION_INVALID', message)
 }

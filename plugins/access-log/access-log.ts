@@ -29,7 +29,7 @@ export interface AccessLog extends Plugin<{ config: AccessLogConfig }> {
  */
 export function accessLog(options: AccessLogOptions = {}): AccessLog {
   // The format has a message of its own, which a wrong name in JavaScript gets as well.
-  checkLogOptions('accessLog', options, { format: { called: 'a format', accepts: () => true } })
+  checkLogOptions('accessLog', options, { format: undefined })
   const { format = 'classic', ...fileOptions } = options
   if (!Object.hasOwn(lineWriters, format)) {
     const known = Object.keys(lineWriters).join(', ')

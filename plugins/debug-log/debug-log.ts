@@ -39,10 +39,10 @@ const levels: Readonly<Record<string, Level>> = {
   CRITICAL: 'fatal',
 }
 
-const ownOptions: Readonly<Record<string, OptionRule>> = {
+const ownOptions: Readonly<Record<string, OptionRule | undefined>> = {
   name: { called: 'a text', accepts: (value) => typeof value === 'string' && value !== '' },
   // Its message stands below.
-  format: { called: 'a format', accepts: () => true },
+  format: undefined,
   colors: { called: 'true or false', accepts: (value) => typeof value === 'boolean' },
   level: {
     called: 'one of trace, debug, info, warn, error, fatal',

@@ -24,7 +24,7 @@ const rules: Readonly<Record<Exclude<keyof LogFileOptions, 'dayOf'>, OptionRule>
 export function checkLogOptions(
   plugin: string,
   options: object,
-  own: Readonly<Record<string, OptionRule>>,
+  own: Readonly<Record<string, OptionRule | undefined>>,
 ): void {
   checkOptions(plugin, options, { ...own, ...rules })
 }

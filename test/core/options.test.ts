@@ -66,6 +66,7 @@ describe('checkOptions', () => {
     expect(() => check({ zebra: 1 })).to.throw('It has bind, poolSize.')
     expect(() => check(null as never)).to.throw('start takes an object of options, got null')
     expect(() => check('tcp://x' as never)).to.throw("got 'tcp://x'")
+    expect(() => check(['tcp://x'])).to.throw("start takes an object of options, got [ 'tcp://x' ]")
   })
 
   it('holds values against rules where there are any, undefined being none', () => {
@@ -75,6 +76,7 @@ describe('checkOptions', () => {
     expect(() => checkOptions('my-plugin', { keep: 2 }, rules))
       .to.throw('keep of my-plugin is a number of files, got 2.')
       .with.property('code', 'ZASK_OPTION_INVALID')
+    expect(() => checkOptions('my-plugin', { own: 5, keep: 1 }, { ...rules, own: undefined })).not.to.throw()
     expect(() => checkOptions('my-plugin', { kep: 1 }, rules)).to.throw("Did you mean 'keep'?")
     expect(() => checkOptions('my-plugin', { toString: 1 }, rules)).to.throw("has no option 'toString'")
   })

@@ -258,7 +258,11 @@ describe('faults', () => {
 
   it('refuses options that are none, or that it does not have', () => {
     expect(() => faults(null as never)).throw('faults takes an object of options, got null.')
-    expect(() => faults({ rule: [] } as never)).throw("faults has no option 'rule'. It has rules, random.")
+    expect(() => faults({ rule: [] } as never)).throw("faults has no option 'rule'. Did you mean 'rules'?")
+    expect(() => faults({ percent: 5 } as never)).throw(
+      "faults has no option 'percent'. It has rules, random.",
+    )
+    expect(() => faults([{ drop: true }] as never)).throw('faults takes an object of options, got [')
     expect(() => faults({ random: 0.5 as never })).throw('random of faults is a function')
   })
 
