@@ -1,4 +1,4 @@
-import { describeThrown, RemoteError, ZaskError } from './errors.ts'
+import { describeThrown, RemoteError, succeeds, ZaskError } from './errors.ts'
 import type { Channel } from './wire/channel.ts'
 import type { Event } from './wire/event.ts'
 
@@ -97,15 +97,6 @@ function emitError(channel: Channel, body: string[], headers: Record<string, unk
 
 function cancelWith(channel: Channel, body: string[], headers: Record<string, unknown>): void {
   channel.cancel(body, headers)
-}
-
-function succeeds(attempt: () => void): boolean {
-  try {
-    attempt()
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** Turns a received ERR into an error; whatever the peer put into it. */

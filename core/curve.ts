@@ -1,5 +1,5 @@
 import type { Config, ConfigRule } from './config.ts'
-import { ZaskError } from './errors.ts'
+import { succeeds, ZaskError } from './errors.ts'
 import { checkOptions } from './options.ts'
 import { shown } from './secrets.ts'
 import {
@@ -52,8 +52,8 @@ export function declareCurve(config: Config): void {
   config.check('CURVE_ALLOW', allowRule, 'null')
 }
 
-const keyRule: ConfigRule = (value) => (holds(() => checkKey(value, '')) ? undefined : keyForm)
-const allowRule: ConfigRule = (value) => (holds(() => checkAllow(value, '')) ? undefined : allowForm)
+const keyRule: ConfigRule = (value) => (succeeds(() => checkKey(value, '')) ? undefined : keyForm)
+const allowRule: ConfigRule = (value) => (succeeds(() => checkAllow(value, '')) ? undefined : allowForm)
 
 /**
  * The keys of a server, or undefined where it is to serve without encryption; `'plaintext'` where that was said in so
@@ -198,15 +198,6 @@ function lists(allow: readonly string[] | ReadonlySet<string>, key: string): boo
 
 function isSet(allow: readonly string[] | ReadonlySet<string>): allow is ReadonlySet<string> {
   return 'has' in allow
-}
-
-function holds(check: () => void): boolean {
-  try {
-    check()
-    return true
-  } catch {
-    return false
-  }
 }
 
 function incomplete(message: string): ZaskError {

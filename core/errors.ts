@@ -163,3 +163,13 @@ export function describeThrown(thrown: unknown): { name: string; message: string
   const isText = typeof thrown !== 'symbol' && typeof thrown !== 'function'
   return { name: 'Error', message: isText ? String(thrown) : `a ${typeof thrown} was thrown`, stack: '' }
 }
+
+/** Whether it can be done, for those who do not need to know why it cannot. */
+export function succeeds(attempt: () => void): boolean {
+  try {
+    attempt()
+    return true
+  } catch {
+    return false
+  }
+}
