@@ -8,6 +8,7 @@ import {
   ZaskError,
 } from '../core/index.ts'
 import { type Command, type CommandList, commandsHook, dim, escapeControls, json, table } from './command.ts'
+import { isRecord } from './record.ts'
 
 /**
  * Where the versions of one service are: each version with its endpoint, or all of its endpoints. Other keys belong
@@ -74,7 +75,7 @@ function find(config: Config, query: EndpointQuery): ResolvedEndpoint {
   }
   const key = `ZERORPC_${service.toUpperCase()}`
   const places = config.get(key)
-  if (!isObject(places)) throw missing(key)
+  if (!isRecord(places)) throw missing(key)
   const version = query.version ?? own(places, 'default')
   if (typeof version !== 'string') {
     throw new ZaskError(
@@ -146,7 +147,7 @@ function listVersions(config: Config): ListedVersion[] {
   const keys = config.keys().filter((key) => key.startsWith('ZERORPC_') && !isOwned(config, key))
   return keys.flatMap((key) => {
     const places = config.get(key)
-    if (!isObject(places)) return []
+    if (!isRecord(places)) return []
     return Object.entries(places).flatMap(([version, value]) => {
       const found = version === 'default' ? undefined : endpointsOf(value)
       if (found === undefined) return []
@@ -178,7 +179,7 @@ function endpointsOf(value: unknown): readonly string[] | undefined {
 /** What is wrong is said at the start, where it costs least: keys that look like versions must hold endpoints. */
 function expectation(value: unknown): string | undefined {
   if (value === null) return undefined
-  if (!isObject(value)) return "an object such as { '1.0': 'tcp://127.0.0.1:4242', default: '1.0' }"
+  if (!isRecord(value)) return "an object such as { '1.0': 'tcp://127.0.0.1:4242', default: '1.0' }"
   for (const [key, item] of Object.entries(value)) {
     if (item === null || item === undefined) continue
     if (/^v?\d/.test(key) && endpointsOf(item) === undefined) {
@@ -201,8 +202,4 @@ function isOwned(config: Config, key: string): boolean {
 /** Names come from callers' code and may be anything: `toString` is no version. */
 function own(object: Readonly<Record<string, unknown>>, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

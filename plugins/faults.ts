@@ -6,6 +6,7 @@ import {
   type Plugin,
   ZaskError,
 } from '../core/index.ts'
+import { isRecord } from './record.ts'
 
 /** What happens to which calls. A rule delays, aborts, delays and then aborts, or drops. */
 export interface FaultRule {
@@ -243,7 +244,7 @@ function expectation(value: unknown): string | undefined {
 
 /** What a rule does not say, or says twice, nobody should have to guess: it may be production that it is tried in. */
 function complaintAbout(rule: unknown): string | undefined {
-  if (!isObject(rule)) return 'is to be an object'
+  if (!isRecord(rule)) return 'is to be an object'
   const { service, method, side, delayMs, abort, drop, percent, maxActive } = rule
   const unknown = Object.keys(rule).find((key) => !ruleKeys.includes(key))
   if (unknown !== undefined) return `has '${unknown}', where a rule has only ${ruleKeys.join(', ')}`
@@ -273,7 +274,7 @@ function complaintAbout(rule: unknown): string | undefined {
 }
 
 function complaintAboutError(abort: unknown): string | undefined {
-  if (!isObject(abort))
+  if (!isRecord(abort))
     return "needs an error as its abort, such as { name: 'DatabaseError', message: 'gone' }"
   const unknown = Object.keys(abort).find((key) => !errorKeys.includes(key))
   if (unknown !== undefined) return `has '${unknown}' in its abort, which has only ${errorKeys.join(', ')}`
@@ -297,8 +298,4 @@ function checkFaultsOptions(options: FaultsOptions): void {
 
 function isWithin(value: unknown, least: number, most: number): boolean {
   return typeof value === 'number' && value >= least && value <= most
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { type Call, type Config, type Plugin, ZaskError } from '../core/index.ts'
+import { isRecord } from './record.ts'
 
 /** Who may call a service, and as whom it is called. Other keys belong to other plugins. */
 export interface ServiceKeys {
@@ -120,7 +121,7 @@ function createKeyCheck(): KeyCheck {
 
 function settingsAt(config: Config, key: string): ServiceKeys | undefined {
   const settings = config.get(key)
-  return isObject(settings) ? settings : undefined
+  return isRecord(settings) ? settings : undefined
 }
 
 function text(value: unknown): string | undefined {
@@ -141,7 +142,7 @@ function shown(value: unknown): string {
 }
 
 function expectation(value: unknown): string | undefined {
-  if (!isObject(value)) return undefined
+  if (!isRecord(value)) return undefined
   const { access_key: own, client_keys: keys, allow_missing_key: open } = value
   if (own !== undefined && own !== null && !isKey(own))
     return `an object whose access_key is ${keyForm}, or null`
@@ -158,8 +159,4 @@ const keyForm = `text of 1 to ${maxKeyLength} characters`
 
 function isKey(value: unknown): boolean {
   return typeof value === 'string' && value !== '' && value.length <= maxKeyLength
-}
-
-function isObject(value: unknown): value is ServiceKeys {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

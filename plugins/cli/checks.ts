@@ -2,7 +2,9 @@ import { access, constants, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Config, type Core, createCore, RemoteError } from '../../core/index.ts'
 import type { Finding } from '../command/check.ts'
-import { type ConfigPlace, isRecord, placesOf, servicesOf } from './places.ts'
+import { isRecord } from '../record.ts'
+import { messageOf } from './complaint.ts'
+import { type ConfigPlace, placesOf, servicesOf } from './places.ts'
 
 const ok = (says: string): Finding => ({ state: 'ok', says })
 const warning = (says: string, fix: string): Finding => ({ state: 'warning', says, fix })
@@ -30,9 +32,8 @@ async function checkNative(): Promise<Finding> {
     await client.$call('answer')
     return ok('ZeroMQ loads, and a call is answered')
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
     return problem(
-      `ZeroMQ does not work: ${reason}`,
+      `ZeroMQ does not work: ${messageOf(error)}`,
       'Run `npm rebuild zeromq` on this machine; do not copy node_modules between systems.',
     )
   } finally {

@@ -1,4 +1,5 @@
 import { type Client, RemoteError, ZaskError } from '../../core/index.ts'
+import { isRecord } from '../record.ts'
 
 /** What a service says about itself. */
 export interface Description {
@@ -103,8 +104,4 @@ function nameOf(name: unknown): string {
 
 function textOf(doc: unknown): string | null {
   return typeof doc === 'string' && doc.trim() !== '' ? doc : null
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

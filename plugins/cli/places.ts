@@ -1,4 +1,5 @@
 import type { Config } from '../../core/index.ts'
+import { isRecord } from '../record.ts'
 
 /** Where one version of a service is. */
 export interface Place {
@@ -39,9 +40,4 @@ export function placesOf(config: Config): ConfigPlace[] {
       [settings[version]].flat().map((endpoint) => ({ key, service, version, endpoint: String(endpoint) })),
     )
   })
-}
-
-/** An object with keys, and no list. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

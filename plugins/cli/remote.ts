@@ -1,6 +1,7 @@
 import { type Client, type ClientOptions, Config, type Core, createCore } from '../../core/index.ts'
 import { type CommandLine, Misuse, numberOption, type Options, textsOption } from '../command/command.ts'
 import { escapeControls, type Terminal } from '../command/terminal.ts'
+import { isRecord } from '../record.ts'
 import { findApplication, howToName, loadCore } from './application.ts'
 import type { Place } from './places.ts'
 
@@ -170,10 +171,8 @@ export function showEvents(core: Core, terminal: Terminal): void {
 /** The key that the config has of a service, for endpoints that are taken out of it one by one. */
 function serverKeyOf({ config }: Core, service: string): ClientOptions['curve'] {
   const settings = config.get(`ZERORPC_${service.toUpperCase()}`)
-  const known = typeof settings === 'object' && settings !== null && 'curve_server_key' in settings
-  return known && typeof settings.curve_server_key === 'string'
-    ? { serverKey: settings.curve_server_key }
-    : undefined
+  const serverKey = isRecord(settings) ? settings['curve_server_key'] : undefined
+  return typeof serverKey === 'string' ? { serverKey } : undefined
 }
 
 /** What an application, or nobody, says of encryption is left as it is where the command line says nothing. */

@@ -1,6 +1,7 @@
 import { formatWithOptions } from 'node:util'
 import type bunyan from 'bunyan'
 import type { Logger } from '../../core/index.ts'
+import { isRecord } from '../record.ts'
 import { plain, plainError } from './plain.ts'
 
 export type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
@@ -91,7 +92,7 @@ export class RecordLogger implements Logger {
     if (isError(first)) {
       own = { err: first }
       message = rest.length > 0 ? rest : [Reflect.get(plainError(first) as object, 'message')]
-    } else if (typeof first === 'object' && first !== null && !Array.isArray(first)) {
+    } else if (isRecord(first)) {
       own = first
       message = rest
     }

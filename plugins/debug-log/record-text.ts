@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { isRecord } from '../record.ts'
 
 /** A record of bunyan, as its raw streams get it. */
 export type LogRecord = Readonly<Record<string, unknown>>
@@ -22,7 +23,7 @@ export function readableText(record: LogRecord, colors: boolean): string {
   const paint = (code: number, text: string): string => (colors ? `\u001b[${code}m${text}\u001b[0m` : text)
   const { v: _v, name: _name, hostname: _host, pid: _pid, level, time, msg, call, err, ...fields } = record
   const { name, color } = levels[Number(level)] ?? { name: String(level).padEnd(5), color: 0 }
-  const where = isObject(call)
+  const where = isRecord(call)
     ? [call['service'], call['method']].filter((part) => typeof part === 'string').join('.')
     : ''
   const words = [paint(90, timeOf(time)), paint(color, name)]
@@ -31,13 +32,13 @@ export function readableText(record: LogRecord, colors: boolean): string {
   for (const [key, value] of Object.entries(fields)) {
     if (value !== undefined) words.push(`${paint(90, `${escaped(key)}=`)}${shown(value)}`)
   }
-  if (isObject(call)) {
+  if (isRecord(call)) {
     for (const key of ['requestId', 'id']) {
       if (call[key] !== undefined) words.push(paint(90, `${key === 'id' ? 'call' : key}=${shown(call[key])}`))
     }
   }
   const text = words.join(' ')
-  return isObject(err) ? `${text}\n${errorText(err)}` : err === undefined ? text : `${text} err=${shown(err)}`
+  return isRecord(err) ? `${text}\n${errorText(err)}` : err === undefined ? text : `${text} err=${shown(err)}`
 }
 
 function errorText(error: Readonly<Record<string, unknown>>): string {
@@ -47,7 +48,7 @@ function errorText(error: Readonly<Record<string, unknown>>): string {
   const more = notes.map(([key, value]) => ` ${key}=${shown(value)}`).join('')
   const parts = [`${lines(head)}${more}`]
   if (typeof remoteTraceback === 'string') parts.push(`there: ${lines(remoteTraceback)}`)
-  if (isObject(cause)) parts.push(`caused by: ${errorText(cause).trimStart()}`)
+  if (isRecord(cause)) parts.push(`caused by: ${errorText(cause).trimStart()}`)
   return parts.map((part) => `    ${part.replaceAll('\n', '\n    ')}`).join('\n')
 }
 
@@ -82,8 +83,4 @@ const unprintable = /[\0-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g
 
 function hex(character: string, digits: number): string {
   return character.charCodeAt(0).toString(16).padStart(digits, '0')
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
