@@ -1,4 +1,5 @@
 import { type CommandLine, Misuse, type Options } from '../command/command.ts'
+import { messageOf } from './complaint.ts'
 
 export const argumentOptions: Options = {
   'json-args': { type: 'boolean', short: 'j', says: 'every argument must be JSON' },
@@ -21,7 +22,7 @@ function argument(text: string, strict: boolean): unknown {
     return JSON.parse(text)
   } catch (error) {
     if (!strict) return text
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     throw new Misuse(`The argument '${text}' is not JSON (${reason}). Text is written '"text"'.`)
   }
 }

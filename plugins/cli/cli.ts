@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { type Core, RemoteError, ZaskError } from '../../core/index.ts'
 import { type Command, Misuse, type Options } from '../command/command.ts'
 import { dim, escapeControls, exitCodes, type Terminal } from '../command/terminal.ts'
 import { adviceOn, BrokenApplication, findApplication, howToName, loadCore } from './application.ts'
 import { benchCommand } from './bench.ts'
 import { callCommand } from './call.ts'
+import { complainOf } from './complaint.ts'
 import { printCrash } from './crash.ts'
 import { typesCommand } from './declare.ts'
 import { doctorCommand } from './doctor.ts'
@@ -12,6 +12,7 @@ import { configCommand, hooksCommand } from './explain.ts'
 import { inspectCommand } from './inspect.ts'
 import { keygenCommand } from './keygen.ts'
 import { newCommand } from './new.ts'
+import { ownPackage } from './own-package.ts'
 import { commonOptions, parse } from './parse.ts'
 import { pingCommand } from './ping.ts'
 import { type PluginCommand, pluginCommands } from './plugin-commands.ts'
@@ -49,7 +50,7 @@ export async function runCli(argv: readonly string[], terminal: Terminal): Promi
       const [name = ''] = rest
       return say(terminal, commands.has(name) ? helpOn(name, commands.get(name)) : await help(rest, terminal))
     }
-    if (argv.length === 1 && first === '--version') return say(terminal, `${version()}\n`)
+    if (argv.length === 1 && first === '--version') return say(terminal, `${ownPackage().version}\n`)
     if (isZerorpc(first)) {
       if (argv.includes('--help')) return say(terminal, zerorpcHelp())
       const code = await runZerorpc(argv, terminal, new Set(commands.keys()))
@@ -185,12 +186,6 @@ function columns(lines: readonly [left: string, right: string][]): string {
   return lines.map(([left, right]) => `  ${left.padEnd(width)}   ${right}\n`).join('')
 }
 
-/** `zask/package.json` is found from the sources and from `dist` alike. */
-function version(): string {
-  const { version: own } = JSON.parse(readFileSync(new URL(import.meta.resolve('zask/package.json')), 'utf8'))
-  return String(own)
-}
-
 function say(terminal: Terminal, text: string): number {
   terminal.write(text)
   return exitCodes.done
@@ -217,7 +212,7 @@ function complain(error: unknown, terminal: Terminal): number {
     return exitCodes.failed
   }
   if (!(error instanceof ZaskError)) throw error
-  terminal.complain(`zask: ${escapeControls(error.message)} (${error.code})\n`)
+  complainOf(error, terminal)
   if (misuseCodes.has(error.code)) return exitCodes.misuse
   return /^ZASK_(CONFIG|DATABASE|HOOK|LOG|PLUGIN)_/.test(error.code) ? exitCodes.failed : exitCodes.noAnswer
 }

@@ -3,6 +3,7 @@ import { checkEndpoints, checkFiles, checkHeartbeats, checkMachine } from './che
 import type { Core } from '../../core/index.ts'
 import { type Check, type CheckList, checksHook, type Finding } from '../command/check.ts'
 import { type Command, type CommandLine, Misuse } from '../command/command.ts'
+import { messageOf } from './complaint.ts'
 import { printCrash } from './crash.ts'
 import { dim, escapeControls, exitCodes, json } from '../command/terminal.ts'
 
@@ -83,8 +84,4 @@ export async function checkPlugins(core: Core): Promise<Finding[]> {
     }
   })
   return (await Promise.all(found)).flat()
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

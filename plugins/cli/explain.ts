@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { type Core, ZaskError } from '../../core/index.ts'
 import { findApplication, howToName, loadApplication } from './application.ts'
+import { complainOf } from './complaint.ts'
 import { type Command, type CommandLine, Misuse } from '../command/command.ts'
 import { table } from '../command/table.ts'
 import { dim, escapeControls, exitCodes, json } from '../command/terminal.ts'
@@ -49,7 +50,7 @@ export const configCommand: Command = {
         return exitCodes.done
       } catch (error) {
         if (!(error instanceof ZaskError)) throw error
-        terminal.complain(`zask: ${escapeControls(error.message)} (${error.code})\n`)
+        complainOf(error, terminal)
         return exitCodes.failed
       }
     }),

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
 import { type Command, type CommandLine, Misuse } from '../command/command.ts'
 import { escapeControls, exitCodes, json } from '../command/terminal.ts'
+import { ownPackage } from './own-package.ts'
 import { projectFiles, projectNames, type ProjectVersions } from './project.ts'
 
 /** `zask new`: the files of a service that runs, with a test that passes. */
@@ -85,9 +85,7 @@ async function refuseFull(folder: string): Promise<void> {
 
 /** As this zask has them: they were seen to work together. */
 function versions(): ProjectVersions {
-  const { version, engines, devDependencies } = JSON.parse(
-    readFileSync(new URL(import.meta.resolve('zask/package.json')), 'utf8'),
-  ) as { version: string; engines: { node: string }; devDependencies: Record<string, string> }
+  const { version, engines, devDependencies } = ownPackage()
   return {
     zask: `^${version}`,
     node: engines.node,

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { type CommandLine, Misuse, type Options } from '../command/command.ts'
 import type { Terminal } from '../command/terminal.ts'
+import { messageOf } from './complaint.ts'
 
 /** What every command can be told. */
 export const commonOptions: Options = {
@@ -24,7 +25,7 @@ export function parse(options: Options, argv: readonly string[], terminal: Termi
     )
     return { words: positionals.map(unmark), options: read, asJson: read['json'] === true, terminal }
   } catch (error) {
-    throw new Misuse(error instanceof Error ? error.message : String(error))
+    throw new Misuse(messageOf(error))
   }
 }
 

@@ -7,6 +7,7 @@ import { type Command, type CommandLine, Misuse } from '../command/command.ts'
 import { table } from '../command/table.ts'
 import { escapeControls, exitCodes } from '../command/terminal.ts'
 import { findApplication } from './application.ts'
+import { messageOf } from './complaint.ts'
 import { describe } from './description.ts'
 import { placesOf } from './places.ts'
 import { Prompt } from './prompt.ts'
@@ -200,7 +201,7 @@ async function listOf(known: ReadonlyMap<string, Known>): Promise<string> {
     [...known].map(async ([variable, { name, client }]) => {
       const answers = await client.$call('_zerorpc_ping', [], { timeoutMs: askMs }).then(
         () => 'answers',
-        (error: unknown) => escapeControls(error instanceof Error ? error.message : String(error)),
+        (error: unknown) => escapeControls(messageOf(error)),
       )
       return [
         variable,

@@ -2,6 +2,7 @@ import { isAbsolute } from 'node:path'
 import { type StartOptions, ZaskError } from '../../core/index.ts'
 import { BrokenApplication, loadApplication } from './application.ts'
 import { type Command, type CommandLine, Misuse, numberOption, textsOption } from '../command/command.ts'
+import { complainOf } from './complaint.ts'
 import { printCrash } from './crash.ts'
 import { debugOption, heartbeatOption, showEvents } from './remote.ts'
 import { escapeControls, exitCodes, json } from '../command/terminal.ts'
@@ -76,7 +77,7 @@ async function startApplication(line: CommandLine): Promise<number> {
     if (error instanceof Misuse) throw error
     if (error instanceof BrokenApplication) return crash(error.cause)
     if (!(error instanceof ZaskError)) return crash(error)
-    terminal.complain(`zask: ${escapeControls(error.message)} (${error.code})\n`)
+    complainOf(error, terminal)
     return exitCodes.failed
   }
 }
