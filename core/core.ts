@@ -86,7 +86,6 @@ export function createCore<const P extends readonly Plugin[]>(
 ): Core<P> {
   checkOptions('createCore', options, coreOptionNames)
   checkKinds(options, { root: 'text' })
-  checkLimits(options)
   return new LiveCore(options) as unknown as Core<P>
 }
 

@@ -1,11 +1,8 @@
 import { ZaskError } from './errors.ts'
 import type { HookName } from './hook-contract.ts'
 import type { HookSet } from './hooks.ts'
-import type { Limits } from './limits.ts'
+import { type Limits, longestTimerMs } from './limits.ts'
 import type { CoreStats } from './stats.ts'
-
-/** Longer, and setTimeout would fire at once. */
-const longestMs = 2 ** 31 - 1
 
 /** Waits for what the taps of a lifecycle hook are needed for, at most `hookTimeoutMs`; then names those that hang. */
 export async function withinTime<R>(
@@ -29,7 +26,7 @@ export async function withinTime<R>(
           ),
         )
       },
-      Math.min(hookTimeoutMs, longestMs),
+      Math.min(hookTimeoutMs, longestTimerMs),
     )
   })
   try {

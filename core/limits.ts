@@ -57,6 +57,9 @@ export type LimitConfig = {
     : number
 }
 
+/** The longest time that setTimeout takes; with a longer one it fires at once. */
+export const longestTimerMs: number = 2 ** 31 - 1
+
 const names = Object.keys(limitRules) as LimitName[]
 
 export const defaultLimits: Limits = Object.fromEntries(

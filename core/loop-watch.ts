@@ -3,6 +3,7 @@ import { url as inspectorUrl } from 'node:inspector'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { Call } from './call.ts'
+import { longestTimerMs } from './limits.ts'
 import type { Finding, WatchOrder } from './loop-watcher.ts'
 
 /** A method that has held up the event loop. */
@@ -52,7 +53,7 @@ export class LoopWatch {
   start(): void {
     const { blockedMs } = this.#options
     // Somebody debugs: the loop stands still when they want it to, and a second debugger would be in their way.
-    if (this.#timer !== undefined || blockedMs >= 2 ** 31 || inspectorUrl() !== undefined) return
+    if (this.#timer !== undefined || blockedMs > longestTimerMs || inspectorUrl() !== undefined) return
     this.#timer = setTimeout(() => this.#begin(), blockedMs).unref()
   }
 

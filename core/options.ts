@@ -1,5 +1,5 @@
 import { ZaskError } from './errors.ts'
-import { defaultLimits, type Limits, limitsWith } from './limits.ts'
+import { defaultLimits, type Limits, limitsWith, longestTimerMs } from './limits.ts'
 import { nearMiss } from './near-miss.ts'
 import type { CallOptions } from './remote.ts'
 import { isRecord, shown } from './secrets.ts'
@@ -62,7 +62,7 @@ export function wireOptions(
 }
 
 function isInterval(value: unknown): boolean {
-  return typeof value === 'number' && value >= 10 && value < 2 ** 31
+  return typeof value === 'number' && value >= 10 && value <= longestTimerMs
 }
 
 /** Milliseconds, or Infinity for no limit. */

@@ -1,7 +1,7 @@
 import { ZaskError } from './errors.ts'
 import { statsMethod } from './introspection.ts'
 import type { Kernel } from './kernel.ts'
-import { defaultLimits, type Limits } from './limits.ts'
+import { defaultLimits, type Limits, longestTimerMs } from './limits.ts'
 import { type EndOptions, wireOptions } from './options.ts'
 import { StrangerLog } from './precautions.ts'
 import { ServedCall, type ServedCallOwner } from './served-call.ts'
@@ -228,8 +228,7 @@ export class Server {
     const idle = Promise.all(this.#pools.map((pool) => pool.idle()))
     let timer: NodeJS.Timeout | undefined
     const expired = new Promise<'expired'>((resolve) => {
-      // A delay that does not fit makes setTimeout fire at once.
-      if (timeoutMs < 2 ** 31) timer = setTimeout(() => resolve('expired'), timeoutMs)
+      if (timeoutMs <= longestTimerMs) timer = setTimeout(() => resolve('expired'), timeoutMs)
     })
     const result = await Promise.race([idle, expired])
     clearTimeout(timer)
