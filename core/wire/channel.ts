@@ -3,8 +3,15 @@ import type { Event, EventId } from './event.ts'
 import { TimerEntry } from './timer-wheel.ts'
 import type { Peer } from './peer.ts'
 
+/** Says that its sender is there. */
+export const beatEvent = '_zpc_hb'
+/** Grants the other end so many more events. */
+const creditEvent = '_zpc_more'
+/** Gives a call up, from either end; only zask knows it. */
+export const cancelEvent = '_zask_cancel'
+
 /** The events that are answered by the channel itself; they need no credit and use none. */
-export const controlEvents: ReadonlySet<string> = new Set(['_zpc_hb', '_zpc_more', '_zask_cancel'])
+export const controlEvents: ReadonlySet<string> = new Set([beatEvent, creditEvent, cancelEvent])
 
 export interface ChannelListener {
   /** Each event but the control events, in the order they came. */
@@ -123,7 +130,7 @@ export class Channel extends TimerEntry {
     if (this.#receives++ > 0 && this.#reserved < Math.floor(window / 2) && !this.closed) {
       const grant = window - this.#reserved
       this.#reserved += grant
-      this.peer.emit(this.id, '_zpc_more', [grant])
+      this.peer.emit(this.id, creditEvent, [grant])
     }
   }
 
@@ -172,7 +179,7 @@ export class Channel extends TimerEntry {
    */
   cancel(why: readonly string[] | null = null, extra?: Readonly<Record<string, unknown>>): void {
     if (this.closed) return
-    if (this.peer.isZask) this.peer.emit(this.id, '_zask_cancel', why, extra)
+    if (this.peer.isZask) this.peer.emit(this.id, cancelEvent, why, extra)
     this.close()
   }
 
@@ -212,7 +219,7 @@ export class Channel extends TimerEntry {
     const nextMs = silent ? Math.min(secondLookMs, heartbeatMs / 2) : heartbeatMs
     if (!active) return this.#probe(nextMs)
     // Beaten also where the peer is suspected: if the machine stood still, it may be about to judge us.
-    this.peer.emit(this.id, '_zpc_hb', [0])
+    this.peer.emit(this.id, beatEvent, [0])
     this.peer.wheel.schedule(this, nextMs)
   }
 
@@ -221,14 +228,14 @@ export class Channel extends TimerEntry {
    * ever. A beat finds out: every peer takes it, and libzmq knows when there is nobody to take it.
    */
   #probe(intervalMs: number): void {
-    if (this.#waiter !== undefined) this.peer.emit(this.id, '_zpc_hb', [0])
+    if (this.#waiter !== undefined) this.peer.emit(this.id, beatEvent, [0])
     if (this.#waiter !== undefined || this.#options.heartbeatMs !== null)
       this.peer.wheel.schedule(this, intervalMs)
   }
 
   #control(event: Event): void {
-    if (event.name === '_zpc_hb') this.#onBeat()
-    else if (event.name === '_zpc_more') this.#onCredit(event.args)
+    if (event.name === beatEvent) this.#onBeat()
+    else if (event.name === creditEvent) this.#onCredit(event.args)
     else if (this.peer.isZask) this.#onPeerCancels(event)
   }
 
@@ -252,7 +259,7 @@ export class Channel extends TimerEntry {
     this.#beatenMs = now
     if (!this.peer.isZask && now - this.#answeredMs >= minBeatAnswerMs) {
       this.#answeredMs = now
-      this.peer.emit(this.id, '_zpc_hb', [0])
+      this.peer.emit(this.id, beatEvent, [0])
     }
   }
 

@@ -1,5 +1,5 @@
 import { ZaskError } from '../errors.ts'
-import type { Channel, ChannelListener } from './channel.ts'
+import { beatEvent, cancelEvent, type Channel, type ChannelListener } from './channel.ts'
 import type { WireCounters } from './counters.ts'
 import type { CurveClientKeys } from './curve.ts'
 import { maxEnvelopeFrames } from './envelope.ts'
@@ -125,7 +125,7 @@ export class Connection extends Multiplexer {
   /** Ends the open calls, the error being theirs, and tells a zask server that nobody waits for it any more. */
   async close(error: ZaskError): Promise<void> {
     const remote = this.#remote
-    if (remote.isZask) for (const { id } of remote.channels.values()) remote.emit(id, '_zask_cancel', null)
+    if (remote.isZask) for (const { id } of remote.channels.values()) remote.emit(id, cancelEvent, null)
     this.flush()
     this.#loseAll(this.#remote.channels.values(), error)
     await this.socket.close()
@@ -163,8 +163,8 @@ export class Connection extends Multiplexer {
       return
     }
     // The call was cancelled before we knew its server for zask, which still works on it.
-    if (peer.isZask && responseTo !== undefined && (name === '_zpc_hb' || name === 'STREAM')) {
-      peer.emit(responseTo, '_zask_cancel', null)
+    if (peer.isZask && responseTo !== undefined && (name === beatEvent || name === 'STREAM')) {
+      peer.emit(responseTo, cancelEvent, null)
     }
     this.counters.drop(event.responseTo === undefined ? 'request to a client' : 'unknown channel')
   }

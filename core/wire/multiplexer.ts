@@ -1,5 +1,12 @@
 import { ZaskError } from '../errors.ts'
-import { Channel, type ChannelListener, type ChannelOptions, controlEvents } from './channel.ts'
+import {
+  beatEvent,
+  cancelEvent,
+  Channel,
+  type ChannelListener,
+  type ChannelOptions,
+  controlEvents,
+} from './channel.ts'
 import type { WireCounters } from './counters.ts'
 import type { CurveClientKeys, CurveServerKeys } from './curve.ts'
 import { copyOf, envelopeKey, isEnvelope, maxEnvelopeFrames } from './envelope.ts'
@@ -298,7 +305,7 @@ export class ServerMultiplexer extends Multiplexer {
   #announce(peer: Peer): void {
     if (peer.announced) return
     const [channel] = peer.channels.values()
-    if (channel !== undefined) peer.emit(channel.id, '_zpc_hb', [0])
+    if (channel !== undefined) peer.emit(channel.id, beatEvent, [0])
   }
 
   protected override onUnrouted(peer: Peer, event: Event): void {
@@ -320,7 +327,7 @@ export class ServerMultiplexer extends Multiplexer {
       this.counters.drop('duplicate message_id')
       return
     }
-    if (name === '_zask_cancel') {
+    if (name === cancelEvent) {
       this.counters.drop('unknown channel')
       return
     }
