@@ -41,6 +41,13 @@ interface Known {
 }
 
 async function runRepl(line: CommandLine): Promise<number | void> {
+  const code = await talk(line)
+  // What a line has left running, such as a timer, does not keep the process now that the clients are closed.
+  setTimeout(() => process.exit(), 200).unref()
+  return code
+}
+
+async function talk(line: CommandLine): Promise<number | void> {
   await using remotes = new Remotes(line)
   await using bare = createCore()
   const core = await applicationOf(line, remotes)
@@ -74,8 +81,6 @@ async function runRepl(line: CommandLine): Promise<number | void> {
   })
   const { ZASK_REPL_HISTORY: history = join(homedir(), '.zask_repl_history') } = process.env
   const failed = await prompt.run(history)
-  // What a line has left running, such as a timer, does not keep the process once the clients are closed.
-  setTimeout(() => process.exit(), 200).unref()
   if (terminal.signal.aborted) return
   return failed ? exitCodes.failed : exitCodes.done
 }
@@ -150,7 +155,7 @@ function isVariable(word: string): boolean {
 /** A client whose calls end when the signal of their time is aborted. */
 function cancellable(client: Client, name: string, signal: () => AbortSignal): Client {
   const call = (method: string, args: readonly unknown[] = [], options: CallOptions = {}): unknown =>
-    client.$call(method, args, { signal: signal(), ...options })
+    client.$call(method, args, { ...options, signal: signalOf(options, signal)() })
   // Shown instead of a proxy's inside.
   const face = { [inspect.custom]: () => `client of ${name}` }
   return new Proxy(face, {

@@ -160,6 +160,22 @@ export const core = createCore({ plugins: [endpoints()], config: ${JSON.stringif
     expect(code).to.equal(0)
   })
 
+  it('lets the plugins of the application finish their work before it ends', async () => {
+    const app = join(folder, 'late.ts')
+    await writeFile(
+      app,
+      `import { createCore } from ${from('core/index.ts')}
+export const core = createCore()
+core.hooks.stopped.tap('late', async () => {
+  await new Promise((done) => setTimeout(done, 400))
+  console.log('done')
+})
+`,
+    )
+    const { stdout, code } = await repl(['--app', app], ['setInterval(() => {}, 1000).hasRef()', 'nosuch'])
+    expect([stdout, code]).to.deep.equal(['true\ndone\n', 1])
+  })
+
   describe('in a terminal', () => {
     let terminal: PseudoTerminal
     let history: string
@@ -226,9 +242,11 @@ export const core = createCore({ plugins: [endpoints()], config: ${JSON.stringif
       }
       await interrupt('sums.forever()', () => running === 1)
       await interrupt('await sums.forever()', () => running === 2)
+      const own = 'sums.$call("forever", [], { signal: new AbortController().signal })'
+      await interrupt(own, () => running === 3)
       await interrupt('sums.count(4)', () => terminal.screen.text.endsWith('\n4'))
       await interrupt('console.log("spin"); while (true);', () => terminal.screen.text.endsWith('\nspin'))
-      await until(() => cancelled === 3)
+      await until(() => cancelled === 4)
       await type('sums.add(1)', '2\n')
       terminal.write(`.exit${keys.enter}`)
       expect(await terminal.left).to.include({ code: 0, sane: true })
