@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Call } from './call.ts'
-import type { ServiceCurve } from './curve.ts'
+import type { CurveAllow, ServiceCurve } from './curve.ts'
 import { ZaskError } from './errors.ts'
 import type { EndpointQuery, ResolvedEndpoint } from './hook-contract.ts'
 import type { HookSet } from './hooks.ts'
@@ -103,15 +103,21 @@ export async function berthsOf(
   const berths = new Map<string, { endpoint: string; services: Service[]; curve: ServiceCurve | undefined }>()
   for (const service of services) {
     const { endpoints, curve } = await placeOf(hooks, service)
-    for (const endpoint of endpoints) {
+    for (const endpoint of new Set(endpoints)) {
       const berth = berths.get(endpoint)
       if (berth === undefined) berths.set(endpoint, { endpoint, services: [service], curve })
-      else if (!isDeepStrictEqual(berth.curve?.allow, curve?.allow)) throw atOdds(berth, service)
+      else if (!isDeepStrictEqual(callersOf(berth.curve), callersOf(curve))) throw atOdds(berth, service)
       else berth.services.push(service)
     }
   }
   for (const { endpoint, services: served } of berths.values()) refuseTwins(endpoint, served)
   return [...berths.values()]
+}
+
+/** Whom a service lets in, lists in one order. */
+function callersOf(curve: ServiceCurve | undefined): CurveAllow | undefined {
+  const allow = curve?.allow
+  return Array.isArray(allow) ? allow.toSorted((a: string, b: string) => (a < b ? -1 : 1)) : allow
 }
 
 /** One endpoint can let in but the same callers to all that is served there. */

@@ -19,7 +19,7 @@ interface Echo {
 }
 
 class Service {
-  static readonly service = 'curved'
+  static readonly service: string = 'curved'
   static readonly version = '1.0'
   calls = 0
 
@@ -351,6 +351,22 @@ describe('encryption', () => {
       const error = await failure(core.start([service, new Other()], { signals: false }))
       expect(error).to.include({ code: 'ZASK_CURVE_INCOMPLETE' })
       expect(error.message).to.contain(place).and.contain('curved').and.contain('other')
+    })
+
+    it('takes lists of the same callers in another order for the same', async () => {
+      class Other extends Service {
+        static override readonly service = 'other'
+      }
+      const keys = [known.publicKey, stranger.publicKey]
+      const place = 'inproc://curved-shared'
+      const core = cores.make([endpoints()])
+      core.config.fromObject({
+        CURVE_SECRET_KEY: server.secretKey,
+        ZERORPC_CURVED: { '1.0': place, curve_allow: keys },
+        ZERORPC_OTHER: { '1.0': place, curve_allow: keys.toReversed() },
+      })
+      const started = await core.start([service, new Other()], { signals: false })
+      expect(started.endpoints).to.deep.equal([place])
     })
   })
 })

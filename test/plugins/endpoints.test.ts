@@ -53,6 +53,13 @@ describe('endpoints', () => {
     expect(users.$endpoints.map(({ endpoint }) => endpoint)).to.deep.equal(['inproc://endpoints-v2'])
   })
 
+  it('binds an endpoint once that a version names twice', async () => {
+    const place = 'inproc://endpoints-twice'
+    const core = coreWith({ ZERORPC_USERS: { '1.0': [place, place], default: '1.0' } })
+    const started = await core.start(new Users(), { signals: false })
+    expect(started.endpoints).to.deep.equal([place])
+  })
+
   it('binds and connects all endpoints of a version', async () => {
     const places = ['inproc://endpoints-a', 'inproc://endpoints-b']
     const core = coreWith({ ZERORPC_USERS: { '1.0': places, default: '1.0' } })
