@@ -23,6 +23,7 @@ import {
   type CreateCoreOptions,
   type Plugin,
   type PluginCore,
+  type StatsOf,
 } from './plugin.ts'
 import { ProcessGauge } from './process-gauge.ts'
 import { warnOfFewFiles, warnOfPlaintext } from './precautions.ts'
@@ -39,7 +40,7 @@ import {
   type StartOptions,
   startOptionNames,
 } from './start-options.ts'
-import { CoreStats, type StatsReport } from './stats.ts'
+import { CoreStats, PluginStats, type StatsReport } from './stats.ts'
 import { type SeenEvent, WireCounters } from './wire/counters.ts'
 import { TimerWheel } from './wire/timer-wheel.ts'
 
@@ -54,7 +55,8 @@ export interface Core<P extends readonly Plugin[] = readonly []> extends AsyncDi
   readonly call: CallOf<P>
   /** The current call, or undefined. */
   readonly currentCall: CallOf<P> | undefined
-  readonly stats: StatsReport
+  /** Counters since the core was made; a new report at each reading. */
+  readonly stats: StatsReport<StatsOf<P>>
   /** Uses another logger from here on. */
   setLogger(log: Logger): void
   /** Sends each event of the wire to `listener` until it is replaced or undefined. Nobody pays while there is none. */
@@ -97,6 +99,7 @@ class LiveCore {
   readonly #wheel = new TimerWheel()
   readonly #counters = new WireCounters()
   readonly #stats = new CoreStats()
+  readonly #pluginStats = new PluginStats()
   readonly #gauge = new ProcessGauge()
   readonly #kernel: Kernel
   readonly #ownLimits: CoreLimits
@@ -186,7 +189,15 @@ class LiveCore {
     let channels = 0
     for (const end of [...this.#servers, ...this.#clients]) channels += end.openChannels
     const services = [...this.#servers].flatMap((server) => server.report())
-    return { ...this.#stats.report(this.#counters, channels, this.#wheel.size), services }
+    const plugins = this.#pluginStats.report((plugin, error) => {
+      const { message } = describeThrown(error)
+      this.#log.error({ err: error, plugin }, `plugin ${plugin} failed in core.stats: ${message}`)
+    })
+    return { ...this.#stats.report(this.#counters, channels, this.#wheel.size), services, plugins }
+  }
+
+  addStats(name: string, report: () => object): void {
+    this.#pluginStats.add(name, report)
   }
 
   async start(target: object | readonly object[], options: StartOptions = {}): Promise<Started> {

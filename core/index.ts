@@ -23,7 +23,7 @@ export type { Logger } from './logger.ts'
 export type { LimitConfig } from './limits.ts'
 export { checkOptions } from './options.ts'
 export type { EndOptions, OptionRule } from './options.ts'
-export type { AddsOf, CallOf, ConfigOf, Plugin, PluginCore, PluginShape } from './plugin.ts'
+export type { AddsOf, CallOf, ConfigOf, Plugin, PluginCore, PluginShape, StatsOf } from './plugin.ts'
 export type {
   AnyService,
   CallOptions,

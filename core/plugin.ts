@@ -9,12 +9,13 @@ import type { SeenEvent } from './wire/counters.ts'
 
 /**
  * What a plugin declares about itself: the properties it `adds` to every call, those it `needs` earlier plugins to
- * have added, and the config keys it owns.
+ * have added, the config keys it owns, and what it counts: an object of numbers under its name.
  */
 export interface PluginShape {
   adds?: object
   needs?: object
   config?: object
+  stats?: object
 }
 
 /** Carries `S` in the type of a plugin, so that it need not be guessed from `apply`; no value ever has it. */
@@ -67,6 +68,13 @@ export interface PluginCore<S extends PluginShape = {}> {
   readonly currentCall: CallOfShape<S> | undefined
   /** Counters since the core was made; a new report at each reading. */
   readonly stats: StatsReport
+  /**
+   * Adds to `core.stats.plugins` what a plugin counts, under the plugin's name. `report` is called at each reading and
+   * makes an object of numbers, at once; where it throws, the log names the plugin, and the rest is reported.
+   *
+   * Throws `ZASK_PLUGIN_INVALID` for a name that has a report.
+   */
+  addStats<K extends keyof Part<S, 'stats'> & string>(name: K, report: () => Part<S, 'stats'>[K]): void
 }
 
 /** The store, with the keys of the core and of `K` readable as properties. */
@@ -91,6 +99,9 @@ export type AddsOf<P> = Joined<P, 'adds'>
 export type NeedsOf<P> = Joined<P, 'needs'>
 /** The config keys the plugins of a list own. */
 export type ConfigOf<P> = Joined<P, 'config'>
+
+/** What the plugins of a list count, by their names. */
+export type StatsOf<P> = Joined<P, 'stats'>
 
 /** A call in a core made from the list `P`. */
 export type CallOf<P> = Call & AddsOf<P>

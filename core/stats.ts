@@ -1,3 +1,4 @@
+import { describeThrown, ZaskError } from './errors.ts'
 import type { ServiceStats } from './service-stats.ts'
 import type { MetLimits, WireCounters } from './wire/counters.ts'
 
@@ -12,8 +13,8 @@ interface MetLimitsAbove {
   blockedLoopMs: number
 }
 
-/** Numbers of one core. All but those under `now` only ever grow. */
-export interface StatsReport {
+/** Numbers of one core. All but those under `now` only ever grow. `P` is what its plugins count. */
+export interface StatsReport<P = Readonly<Record<string, object>>> {
   /** Calls served. `failed` counts those refused without having been run, too; `overloaded` says how many of
    * them found pool and queue full. */
   readonly served: { readonly ok: number; readonly failed: number; readonly overloaded: number }
@@ -39,6 +40,8 @@ export interface StatsReport {
   readonly limits: Readonly<MetLimits & MetLimitsAbove>
   /** Each service that is served, as it answers `_zask_stats` itself. */
   readonly services: readonly ServiceStats[]
+  /** What plugins count, each under its name; missing where it counts nothing, or could not say. */
+  readonly plugins: Readonly<Partial<P>>
 }
 
 /** Where servers and clients count. */
@@ -58,7 +61,11 @@ export class CoreStats {
   queued = 0
   calling = 0
 
-  report(counters: WireCounters, channels: number, timers: number): Omit<StatsReport, 'services'> {
+  report(
+    counters: WireCounters,
+    channels: number,
+    timers: number,
+  ): Omit<StatsReport, 'services' | 'plugins'> {
     const { running, queued, calling } = this
     return {
       served: { ...this.served },
@@ -74,4 +81,42 @@ export class CoreStats {
       limits: { ...counters.met, ...this.met },
     }
   }
+}
+
+/** What plugins count. It is asked for when `core.stats` is read, and costs nothing before. */
+export class PluginStats {
+  readonly #reporters = new Map<string, () => object>()
+
+  /** @throws ZaskError `ZASK_PLUGIN_INVALID` */
+  add(name: string, report: () => object): void {
+    const refuse = (why: string): never => {
+      throw new ZaskError('ZASK_PLUGIN_INVALID', `addStats('${name}') ${why}`, { details: { plugin: name } })
+    }
+    if (typeof name !== 'string' || name === '') refuse('has no name: use that of the plugin')
+    if (typeof report !== 'function') refuse('has no function that returns an object of numbers')
+    if (this.#reporters.has(name)) refuse('was called before: a name has one report. Use that of the plugin')
+    this.#reporters.set(name, report)
+  }
+
+  /** @param onError Told of a report that fails; the others are made all the same. */
+  report(onError: (plugin: string, error: unknown) => void): Record<string, object> {
+    const reports: Record<string, object> = {}
+    for (const [name, report] of this.#reporters) {
+      try {
+        reports[name] = checked(report())
+      } catch (error) {
+        onError(name, error)
+      }
+    }
+    return reports
+  }
+}
+
+function checked(report: unknown): object {
+  const { then } = Object(report) as { then?: unknown }
+  if (typeof report === 'object' && report !== null && typeof then !== 'function') return report
+  // Nobody waits for it, and its rejection must not end the process.
+  if (typeof then === 'function') void Promise.resolve(report).catch(() => undefined)
+  const seen = typeof then === 'function' ? 'a promise' : describeThrown(report).message
+  throw new TypeError(`it returned ${seen}, where an object of numbers is wanted at once`)
 }

@@ -13,7 +13,16 @@ export interface AccessLogOptions extends Omit<LogFileOptions, 'dayOf'> {
   format?: AccessFormat
 }
 
-export interface AccessLog extends Plugin<{ config: AccessLogConfig }> {
+/** What the plugin counts, in `core.stats.plugins['access-log']`. */
+export interface AccessLogStats {
+  /** Lines that could not be written, for want of space or permission. */
+  readonly linesLost: number
+}
+
+export interface AccessLog extends Plugin<{
+  config: AccessLogConfig
+  stats: { 'access-log': AccessLogStats }
+}> {
   /** Lines that could not be written so far, for want of space or permission. */
   readonly lost: number
 }
@@ -36,13 +45,15 @@ export function accessLog(options: AccessLogOptions = {}): AccessLog {
     throw new ZaskError('ZASK_OPTION_INVALID', `accessLog has no format '${format}'. Use one of: ${known}.`)
   }
   const outputs: (LogFile | StandardOutput)[] = []
+  const lost = (): number => outputs.reduce((sum, output) => sum + output.lost, 0)
   return {
     name: 'access-log',
     defaults: { ZERORPC_ACCESS_LOG: '/tmp/zerorpc.access.log' },
     get lost() {
-      return outputs.reduce((sum, output) => sum + output.lost, 0)
+      return lost()
     },
     apply(core) {
+      core.addStats('access-log', () => ({ linesLost: lost() }))
       const lineOf = lineWriters[format]
       let output: LogFile | StandardOutput | undefined
       core.config.check('ZERORPC_ACCESS_LOG', (value) =>

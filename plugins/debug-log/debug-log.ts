@@ -26,6 +26,14 @@ export interface DebugLogOptions extends Omit<LogFileOptions, 'dayOf'> {
   streams?: readonly bunyan.Stream[]
 }
 
+/** What the plugin counts, in `core.stats.plugins['debug-log']`. */
+export interface DebugLogStats {
+  /** Records that could not be written to `ERROR_LOG`, for want of space or permission. */
+  readonly linesLost: number
+}
+
+export type DebugLog = Plugin<{ config: DebugLogConfig; stats: { 'debug-log': DebugLogStats } }>
+
 /** Names of bunyan, and those of Python's logging that the original took. */
 const levels: Readonly<Record<string, Level>> = {
   TRACE: 'trace',
@@ -61,7 +69,7 @@ const ownOptions: Readonly<Record<string, OptionRule | undefined>> = {
  *
  * Put it first in the list: what other plugins log while they start is then its to write.
  */
-export function debugLog(options: DebugLogOptions = {}): Plugin<{ config: DebugLogConfig }> {
+export function debugLog(options: DebugLogOptions = {}): DebugLog {
   checkLogOptions('debugLog', options, ownOptions)
   const {
     name = 'zask',
@@ -83,6 +91,7 @@ export function debugLog(options: DebugLogOptions = {}): Plugin<{ config: DebugL
     apply(core) {
       let output: LogFile | StandardOutput | undefined
       let watching = false
+      core.addStats('debug-log', () => ({ linesLost: output?.lost ?? 0 }))
       core.config.check('ERROR_LOG', (value) =>
         typeof value === 'string' && value !== ''
           ? undefined

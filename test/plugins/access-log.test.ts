@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Client, createCore, type Plugin } from 'zask'
+import { type Client, createCore, type Plugin, type StatsReport } from 'zask'
 import { accessLog, type AccessLogOptions } from 'zask/plugins/access-log'
 import { headers } from 'zask/plugins/headers'
 import { requestChain } from 'zask/plugins/request-chain'
@@ -388,6 +388,7 @@ describe('access-log', () => {
       for (let i = 0; i < 10; i++) expect(await client.foo()).to.equal('bar')
       await tested.stop()
       expect(log.lost).to.equal(10)
+      expect((tested.core.stats as StatsReport).plugins['access-log']).to.deep.equal({ linesLost: 10 })
       expect(complaints[0]).to.include('no space (ENOSPC)')
       expect(complaints[1]).to.include('10 lines are lost')
     })

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Core, createCore, type Plugin } from 'zask'
+import { type Core, createCore, type Plugin, type StatsReport } from 'zask'
 import { debugLog, type DebugLogOptions, hookTable } from 'zask/plugins/debug-log'
 import { requestChain } from 'zask/plugins/request-chain'
 import { pluginContract, testCore } from 'zask/testing'
@@ -126,6 +126,9 @@ describe('debug-log', () => {
         core.log.error('kept')
         return told.length === 2
       })
+      expect((core.stats as StatsReport).plugins['debug-log'])
+        .to.have.property('linesLost')
+        .that.is.within(5, 99_999)
     })
 
     it('says nothing of the life of calls', async () => {

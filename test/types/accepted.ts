@@ -1,6 +1,6 @@
 // Accepted setups with what is inferred from them. Checked by the compiler, never run.
 import { type Call, type Config, type Core, type CoreConfig, createCore } from '../../core/index.ts'
-import type { Outcome, Plugin, PluginCore } from '../../core/index.ts'
+import type { Outcome, Plugin, PluginCore, StatsReport } from '../../core/index.ts'
 import { type Equal, same } from './equal.ts'
 import { audit, database, headers, requestChain, type ServiceEntry, timing } from './listed-plugins.ts'
 
@@ -32,6 +32,8 @@ export async function withPlugins(): Promise<void> {
   same<Equal<typeof core.config.DATABASE_POOL_SIZE, number>>()
   same<Equal<typeof core.config.ZERORPC_USERS, ServiceEntry | undefined>>()
   same<Equal<ReturnType<typeof db.em.find>, Promise<string>>>()
+  same<Equal<typeof core.stats.plugins, Readonly<{ database?: { queries: number } }>>>()
+  same<Equal<keyof typeof core.stats.plugins, 'database'>>()
 
   core.hooks.beforeCall.tap('a', (call) => void same<Equal<typeof call.requestId, string>>())
   core.hooks.beforeCall.tap('a', async (call) => void same<Equal<typeof call.requestId, string>>())
@@ -90,6 +92,23 @@ export async function inlinePlugins(): Promise<void> {
 
 /** A core with plugins serves wherever any core does. */
 export const anyCore: Core = createCore({ plugins: [headers(), database()] })
+
+/** Whoever looks at the figures of any core finds those of plugins by their names. */
+export function shown({ plugins }: StatsReport): object | undefined {
+  return plugins['database']
+}
+shown(createCore({ plugins: [database()] }).stats)
+
+/** Counts under its name. */
+export function counter(): Plugin<{ stats: { counter: { calls: number } } }> {
+  return {
+    name: 'counter',
+    apply(core) {
+      core.addStats('counter', () => ({ calls: 1 }))
+      same<Equal<Parameters<typeof core.addStats>[0], 'counter'>>()
+    },
+  }
+}
 
 /** The example of the doc comment of `Plugin`, and what the core gives a plugin. */
 export function tenant(): Plugin<{

@@ -27,6 +27,7 @@ export declare function numericKeys(): Plugin<{ adds: { accessKey: number } }>
 /** A plugin with a public face. */
 export interface DatabasePlugin extends Plugin<{
   config: { DATABASE_URI: string; DATABASE_POOL_SIZE: number }
+  stats: { database: { queries: number } }
 }> {
   readonly em: { find(id: number): Promise<string> }
 }

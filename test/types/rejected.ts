@@ -104,3 +104,29 @@ export function undeclared(): Plugin<{ adds: { tenant: string }; config: { TENAN
     },
   }
 }
+
+export function wrongFigures(): Plugin<{ stats: { counter: { calls: number } } }> {
+  // @ts-expect-error nobody in the list counts under this name
+  void createCore({ plugins: [headers()] }).stats.plugins.database
+  return {
+    name: 'counter',
+    apply(core) {
+      // @ts-expect-error another name than it has declared
+      core.addStats('other', () => ({ calls: 1 }))
+      // @ts-expect-error another figure
+      core.addStats('counter', () => ({ calls: 'one' }))
+      // @ts-expect-error nobody waits for it
+      core.addStats('counter', async () => ({ calls: 1 }))
+    },
+  }
+}
+
+export function undeclaredFigures(): Plugin {
+  return {
+    name: 'timing',
+    apply(core) {
+      // @ts-expect-error it has declared none
+      core.addStats('timing', () => ({ calls: 1 }))
+    },
+  }
+}
