@@ -1,6 +1,7 @@
 export { mikroOrm } from './mikro-orm/mikro-orm.ts'
 export type { BindChoice, Database, DatabaseShape, MikroOrmOptions } from './mikro-orm/mikro-orm.ts'
 export { bindKey, entityFor } from './mikro-orm/bind-key.ts'
+export type { BindReport, DatabaseReport, PoolReport } from './mikro-orm/bind-figures.ts'
 export type { Ping, ReflectedTable } from './mikro-orm/bind.ts'
 export type { CallDatabase, DatabaseAdds, SessionManager } from './mikro-orm/call-database.ts'
 export type { Query } from './mikro-orm/query.ts'

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, EntityManager, MikroORM, Options, TransactionEventArgs } from '@mikro-orm/core'
 import { ZaskError } from '../../core/index.ts'
+import { BindFigures } from './bind-figures.ts'
 import { connectionOptions, isUnavailable } from './connection-options.ts'
 import { shownAddress } from './database-uri.ts'
 import { type DatabaseTable, type DriverModule, loadDriver } from './driver.ts'
@@ -45,12 +46,14 @@ export interface ReflectedTable {
 export class Bind {
   readonly settings: BindSettings
   readonly orm: MikroORM
+  readonly figures: BindFigures
   readonly #driver: DriverModule
   readonly #cancels: boolean
 
-  private constructor(settings: BindSettings, orm: MikroORM, driver: DriverModule) {
+  private constructor(settings: BindSettings, orm: MikroORM, driver: DriverModule, figures: BindFigures) {
     this.settings = settings
     this.orm = orm
+    this.figures = figures
     this.#driver = driver
     this.#cancels = ['mysql', 'mariadb'].includes(settings.address.dialect)
   }
@@ -64,13 +67,15 @@ export class Bind {
   ): Promise<Bind> {
     const { name, address } = settings
     const driver = await loadDriver(address.dialect)
-    const orm = await driver.MikroORM.init(ormOptions(settings, entities, host, id))
-    const bind = new Bind(settings, orm, driver)
+    const figures = new BindFigures()
+    const orm = await driver.MikroORM.init(ormOptions(settings, entities, host, figures, id))
+    const bind = new Bind(settings, orm, driver, figures)
     const { connection, replicas } = orm.driver as unknown as {
       connection: Connection
       replicas: Connection[]
     }
-    for (const one of [connection, ...replicas]) watchQueries(one, name, bind.#cancels, host)
+    const watched = { name, figures, cancels: bind.#cancels }
+    for (const one of [connection, ...replicas]) watchQueries(one, watched, host)
     return bind
   }
 
@@ -84,6 +89,7 @@ export class Bind {
       // Nested forks inherit it, so that each query and transaction finds its session. A function is not copied.
       loggerContext: { session: () => session },
     })
+    this.figures.sessions++
     return remembering(made)
   }
 
@@ -210,6 +216,7 @@ function ormOptions(
   settings: BindSettings,
   entities: readonly object[],
   host: BindHost,
+  figures: BindFigures,
   id: string,
 ): Partial<Options> {
   const { name, orm } = settings
@@ -219,7 +226,8 @@ function ormOptions(
     sessionIn(args.em.getLoggerContext({ disableContextResolution: true })) ?? host.current()
   const transactions = {
     beforeTransactionStart: (args: TransactionEventArgs) => sessionOf(args)?.beforeBegin(),
-    afterTransactionStart: (args: TransactionEventArgs) => sessionOf(args)?.began(args.transaction, args.em),
+    afterTransactionStart: (args: TransactionEventArgs) =>
+      sessionOf(args)?.began(args.transaction, name, args.em),
     afterTransactionCommit: (args: TransactionEventArgs) => sessionOf(args)?.ended(args.transaction),
     afterTransactionRollback: (args: TransactionEventArgs) => sessionOf(args)?.ended(args.transaction),
   }
@@ -230,7 +238,7 @@ function ormOptions(
     // Not 'auto': outside of a transaction a query would commit, half done, what the method has not flushed.
     flushMode: 'commit',
     ...own,
-    ...connectionOptions(settings, own, host),
+    ...connectionOptions(settings, own, host, figures),
     migrations: { path: folder('migrations'), ...own.migrations },
     seeder: { path: folder('seeders'), ...own.seeder },
     schemaGenerator: { ...own.schemaGenerator },

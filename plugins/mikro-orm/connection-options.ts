@@ -1,4 +1,5 @@
 import type { Dictionary, Options } from '@mikro-orm/core'
+import type { BindFigures } from './bind-figures.ts'
 import type { DatabaseAddress } from './database-uri.ts'
 import { type ClientPool, type ConnectionHolder, guardPool } from './postgres-pool.ts'
 import type { BindSettings } from './settings.ts'
@@ -12,11 +13,15 @@ export interface ConnectionLimits {
   current(): ConnectionHolder | undefined
 }
 
-/** The options of MikroORM that say where and how to connect. `own` is what the application gives, and wins. */
+/**
+ * The options of MikroORM that say where and how to connect. `own` is what the application gives, and wins; `figures`
+ * is where the connections are counted.
+ */
 export function connectionOptions(
   settings: BindSettings,
   own: Partial<Options>,
   limits: ConnectionLimits,
+  figures: BindFigures,
 ): Partial<Options> {
   const { address, poolSize, poolRecycleSeconds, replicas } = settings
   const given = own.driverOptions
@@ -24,7 +29,7 @@ export function connectionOptions(
     // A dialect or a client made by the application is its own to configure.
     if (typeof given === 'function' || (given !== undefined && 'createDriver' in given)) return given
     // As a function, or MikroORM would copy what is in it.
-    return () => dialectOptions(of, settings, given ?? {}, limits)
+    return () => dialectOptions(of, settings, given ?? {}, limits, figures)
   }
   return {
     ...place(address),
@@ -57,6 +62,7 @@ function dialectOptions(
   settings: BindSettings,
   given: Dictionary,
   limits: ConnectionLimits,
+  figures: BindFigures,
 ): Dictionary {
   const { poolTimeoutMs, poolRecycleSeconds } = settings
   switch (address.dialect) {
@@ -75,7 +81,7 @@ function dialectOptions(
         ...postgresParameters(address.parameters),
         ...given,
         onPoolCreated(pool: ClientPool) {
-          guardPool(pool, () => limits.current())
+          guardPool(pool, () => limits.current(), figures)
           return given['onPoolCreated']?.(pool)
         },
       }

@@ -4,6 +4,7 @@ import type { EntityManager, EntityName, MikroORM } from '@mikro-orm/core'
 import { type Call, type Outcome, type PluginCore, ZaskError } from '../../core/index.ts'
 import { type CheckList, checksHook, type CommandList, commandsHook } from '../command.ts'
 import { Bind, type BindHost, type Ping, type ReflectedTable } from './bind.ts'
+import type { DatabaseReport } from './bind-figures.ts'
 import { bindKeyOf } from './bind-key.ts'
 import {
   type CallDatabaseOwner,
@@ -62,6 +63,7 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
     }
     this.#core = core
     checkDatabaseConfig(core.config)
+    core.addStats('mikro-orm', () => this.#report())
     core.hooks.configLoaded.tap(this.name, async () => {
       // Who writes nothing because the call failed need not be told; without debug mode nobody is told anything.
       if (core.config.DEBUG) core.hooks.afterCall.tap(this.name, noteFailure)
@@ -132,6 +134,14 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
     return this.#core?.config.DEBUG === true
   }
 
+  ended(name: string): void {
+    this.#bind(name).figures.ended++
+  }
+
+  leftOpen(name: string): void {
+    this.#bind(name).figures.rolledBack++
+  }
+
   warn(session: Session, message: string): void {
     const log = session.call?.log ?? this.#core?.log
     log?.warn(message)
@@ -185,6 +195,10 @@ export class LiveDatabase implements Database, CallDatabaseOwner, SessionHost {
   }
 
   // below
+
+  #report(): DatabaseReport {
+    return Object.fromEntries([...(this.#binds ?? [])].map(([name, bind]) => [name, bind.figures.report()]))
+  }
 
   /** The session of the running code: that of `db.run`, else that of the call. */
   #current(): Session | undefined {

@@ -1,6 +1,7 @@
 import type { EntityName, EntityRepository, GetRepository, MikroORM, Options } from '@mikro-orm/core'
 import type { Plugin } from '../../core/index.ts'
 import type { Ping, ReflectedTable } from './bind.ts'
+import type { DatabaseReport } from './bind-figures.ts'
 import type { DatabaseAdds, SessionManager } from './call-database.ts'
 import { LiveDatabase } from './database.ts'
 import type { Query } from './query.ts'
@@ -38,6 +39,7 @@ export interface BindChoice {
 export interface DatabaseShape {
   adds: DatabaseAdds
   config: DatabaseConfig
+  stats: { 'mikro-orm': DatabaseReport }
 }
 
 /** The plugin, and the handle of the databases. */

@@ -1,3 +1,4 @@
+import type { BindFigures, PoolGauge } from './bind-figures.ts'
 import { type ControlPool, PostgresCanceller } from './postgres-canceller.ts'
 
 /** What is used of a client of `pg`. */
@@ -10,9 +11,11 @@ export interface PooledClient {
 }
 
 /** What is used of a pool of `pg`. */
-export interface ClientPool extends ControlPool {
+export interface ClientPool extends ControlPool, PoolGauge {
   connect(callback?: unknown): Promise<PooledClient> | undefined
   end(...args: unknown[]): unknown
+  /** `connect`: one was made; `error`: one broke that nobody held. */
+  on(event: 'connect' | 'error', listener: () => void): unknown
 }
 
 /** Who holds connections: the session of a call. */
@@ -32,19 +35,37 @@ export interface ConnectionHolder {
  * and giving back twice, which `pg` punishes with a throw, does nothing.
  *
  * @param holder Who asks for a connection, read while it is asked for.
+ * @param figures Where it is counted what becomes of connections.
  */
-export function guardPool(pool: ClientPool, holder: () => ConnectionHolder | undefined): void {
+export function guardPool(
+  pool: ClientPool,
+  holder: () => ConnectionHolder | undefined,
+  figures: BindFigures,
+): void {
   const connect = pool.connect.bind(pool)
   const end = pool.end.bind(pool)
   const canceller = new PostgresCanceller(pool)
+  let ending = false
+  figures.pools.push(pool)
+  pool.on('connect', () => void figures.pool.connected++)
+  pool.on('error', () => void figures.pool.lost++)
   pool.end = (...args) => {
+    ending = true
     canceller.close()
     return end(...args)
   }
   pool.connect = (callback?: unknown): Promise<PooledClient> | undefined => {
     if (callback !== undefined) return connect(callback)
     const owner = holder()
-    return connect()?.then((client) => new HeldClient(canceller, client, owner).client)
+    return connect()?.then(
+      (client) => new HeldClient(canceller, client, owner, figures).client,
+      (error: unknown) => {
+        // The text is the pool's own, for those who wait while others hold all connections.
+        if ((error as Error).message === 'timeout exceeded when trying to connect') figures.pool.timedOut++
+        else if (!ending) figures.pool.refused++
+        throw error
+      },
+    )
   }
 }
 
@@ -56,6 +77,7 @@ class HeldClient {
   readonly client: PooledClient
   readonly #canceller: PostgresCanceller
   readonly #owner: ConnectionHolder | undefined
+  readonly #figures: BindFigures
   // `pg` makes a new `release` each time a client is handed out, but `query` is the prototype's.
   readonly #release: PooledClient['release']
   readonly #query: PooledClient['query']
@@ -66,10 +88,16 @@ class HeldClient {
   #released = false
   #broken = false
 
-  constructor(canceller: PostgresCanceller, client: PooledClient, owner: ConnectionHolder | undefined) {
+  constructor(
+    canceller: PostgresCanceller,
+    client: PooledClient,
+    owner: ConnectionHolder | undefined,
+    figures: BindFigures,
+  ) {
     this.client = client
     this.#canceller = canceller
     this.#owner = owner
+    this.#figures = figures
     this.#release = client.release.bind(client)
     this.#query = client.query.bind(client)
     client.release = this.#giveBack
@@ -90,8 +118,10 @@ class HeldClient {
     this.#owner?.signal.removeEventListener('abort', this.#onAbort)
     Reflect.deleteProperty(client, 'query')
     const release = (): void => {
+      const broken = destroy ?? this.#broken
+      if (broken !== false) this.#figures.pool.lost++
       this.#owner?.returned(client)
-      this.#release(destroy ?? this.#broken)
+      this.#release(broken)
     }
     // A cancellation that is on its way would hit the query of the next holder.
     if (this.#cancelling === undefined || destroy !== undefined) release()
@@ -131,6 +161,7 @@ class HeldClient {
       // The answer to a query that was given up may still come, and be taken for that of the next one.
       if (error instanceof Error && error.message === 'Query read timeout') {
         this.#broken = true
+        this.#figures.timedOut++
         if (!cancellable) this.#giveBack(true)
       }
       // The server is closing the connection: the next holder would get no further.

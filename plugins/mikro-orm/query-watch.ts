@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '@mikro-orm/core'
+import type { BindFigures } from './bind-figures.ts'
 import { isBusy } from './connection-options.ts'
 import type { Session } from './session.ts'
 
@@ -9,6 +10,14 @@ export interface WatchHost {
   current(): Session | undefined
   /** A connection of a bind has thrown this, and whoever waited for it gets it. */
   threw(error: unknown, bind: string): void
+}
+
+/** The bind that a connection is of. */
+export interface WatchedBind {
+  readonly name: string
+  readonly figures: BindFigures
+  /** Whether Kysely is to cancel a query that was aborted. */
+  readonly cancels: boolean
 }
 
 /** How long a statement waits for another process that has locked the SQLite file, as SQLite itself would. */
@@ -35,11 +44,12 @@ interface QueryContext {
 }
 
 /**
- * Counts the statements of a connection for the session they belong to, and ends those that were given to the
+ * Counts the statements of a connection, for its bind and for the session they belong to, and ends those that were given to the
  * connection itself, `em.getConnection().execute(sql)`, with the session, too. MikroORM's own log of statements knows
  * whole milliseconds only, and is not asked where it is off.
  */
-export function watchQueries(connection: Connection, bind: string, cancels: boolean, host: WatchHost): void {
+export function watchQueries(connection: Connection, bind: WatchedBind, host: WatchHost): void {
+  const { name: bindName, figures, cancels } = bind
   const watched = connection as unknown as Watched
   const execute = watched.execute.bind(watched)
   const executeQuery = watched.executeQuery.bind(watched)
@@ -58,15 +68,18 @@ export function watchQueries(connection: Connection, bind: string, cancels: bool
     const startedAt = performance.now()
     let failed = true
     try {
-      const result = await executeQuery(sql, () => patiently(run, session?.signal), context)
+      const result = await executeQuery(sql, () => patiently(run, session?.signal, figures), context)
       failed = false
       return result
     } catch (error) {
+      figures.failed++
       // Of an aborted session it is the reason of the abort, which is the caller's or the method's own.
-      if (session?.aborted !== true) host.threw(error, bind)
+      if (session?.aborted === true) figures.cancelled++
+      else host.threw(error, bindName)
       throw error
     } finally {
-      session?.queried(bind, sql, performance.now() - startedAt, failed)
+      figures.queries++
+      session?.queried(bindName, sql, performance.now() - startedAt, failed)
     }
   }
   // MikroORM hands on what these throw as it comes from the driver.
@@ -76,7 +89,10 @@ export function watchQueries(connection: Connection, bind: string, cancels: bool
       try {
         return await run(...args)
       } catch (error) {
-        if (host.current()?.aborted !== true) host.threw(error, bind)
+        figures.failed++
+        if (isBusy(error)) figures.lockTimeouts++
+        if (host.current()?.aborted === true) figures.cancelled++
+        else host.threw(error, bindName)
         throw error
       }
     }
@@ -95,13 +111,22 @@ export function abortOf(
 }
 
 /** Tries again while another process has the SQLite file locked; SQLite's own way is to block the event loop. */
-async function patiently(run: () => Promise<unknown>, signal: AbortSignal | undefined): Promise<unknown> {
+async function patiently(
+  run: () => Promise<unknown>,
+  signal: AbortSignal | undefined,
+  figures: BindFigures,
+): Promise<unknown> {
   const startedAt = performance.now()
   for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 80)) {
     try {
       return await run()
     } catch (error) {
-      if (!isBusy(error) || performance.now() - startedAt > busyTimeoutMs) throw error
+      if (!isBusy(error)) throw error
+      if (pauseMs === 5) figures.lockWaits++
+      if (performance.now() - startedAt > busyTimeoutMs) {
+        figures.lockTimeouts++
+        throw error
+      }
       await sleep(pauseMs, undefined, { ...(signal && { signal }) })
     }
   }

@@ -21,12 +21,22 @@ export interface SessionHost {
   /** Whether to look for what was not flushed and for repeated queries. */
   readonly debug: boolean
   warn(session: Session, message: string): void
+  /** A session that has used a bind is over. */
+  ended(bind: string): void
+  /** A transaction on a bind was open when its session ended. */
+  leftOpen(bind: string): void
 }
 
 /** A transaction as the SQL drivers hand it around. */
 export interface OpenTransaction {
   readonly savepointName?: string
   rollback(): { execute(): Promise<void> }
+}
+
+/** Where a transaction is open. */
+interface TransactionPlace {
+  readonly bind: string
+  readonly manager: EntityManager
 }
 
 /** How long the end of a session waits for rollbacks, and then for queries that were cancelled. */
@@ -51,7 +61,7 @@ export class Session implements ConnectionHolder {
   readonly #outer: AbortSignal | undefined
   readonly #controller = new AbortController()
   readonly #managers = new Map<string, EntityManager>()
-  readonly #transactions = new Map<OpenTransaction, EntityManager>()
+  readonly #transactions = new Map<OpenTransaction, TransactionPlace>()
   readonly #clients = new Set<PooledClient>()
   #shapes: Map<string, number> | undefined
   #forking = false
@@ -118,12 +128,13 @@ export class Session implements ConnectionHolder {
     if (this.#over) throw sessionOver
   }
 
-  async began(transaction: OpenTransaction, manager: EntityManager): Promise<void> {
+  async began(transaction: OpenTransaction, bind: string, manager: EntityManager): Promise<void> {
     if (transaction.savepointName !== undefined) return
     if (!this.#over) {
-      this.#transactions.set(transaction, manager)
+      this.#transactions.set(transaction, { bind, manager })
       return
     }
+    this.#host.leftOpen(bind)
     await transaction.rollback().execute()
     throw sessionOver
   }
@@ -165,7 +176,8 @@ export class Session implements ConnectionHolder {
   }
 
   async #rollback(): Promise<void> {
-    const rollbacks = [...this.#transactions].map(async ([transaction, manager]) => {
+    const rollbacks = [...this.#transactions].map(async ([transaction, { bind, manager }]) => {
+      this.#host.leftOpen(bind)
       try {
         // Of the connection, not of the manager: that of a running `transactional` is not ours.
         await manager.getConnection('write').rollback(transaction)
@@ -184,7 +196,10 @@ export class Session implements ConnectionHolder {
   }
 
   #close(): void {
-    for (const manager of this.#managers.values()) manager.getUnitOfWork(false).clear()
+    for (const [bind, manager] of this.#managers) {
+      manager.getUnitOfWork(false).clear()
+      this.#host.ended(bind)
+    }
     if (this.#clients.size > 0) this.#destroyLater()
   }
 

@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { defineEntity, p } from '@mikro-orm/core'
+import { defineEntity, type Options, p } from '@mikro-orm/core'
 import { expect } from 'chai'
 import { createCore } from 'zask'
 import { entityFor, mikroOrm } from 'zask/plugins/mikro-orm'
+import { BindFigures } from '../../../plugins/mikro-orm/bind-figures.ts'
 import { connectionOptions } from '../../../plugins/mikro-orm/connection-options.ts'
 import { parseDatabaseUri } from '../../../plugins/mikro-orm/database-uri.ts'
 import type { BindSettings } from '../../../plugins/mikro-orm/settings.ts'
@@ -27,8 +28,12 @@ function settings(uri: string, more: Partial<BindSettings> = {}): BindSettings {
   }
 }
 
+function optionsOf(of: BindSettings, own: Partial<Options> = {}): Partial<Options> {
+  return connectionOptions(of, own, limits, new BindFigures())
+}
+
 function driverOptions(uri: string, own = {}): object {
-  const { driverOptions: made } = connectionOptions(settings(uri), own, limits)
+  const { driverOptions: made } = optionsOf(settings(uri), own)
   return (made as unknown as () => object)()
 }
 
@@ -52,7 +57,7 @@ describe('the connections of a bind', () => {
 
   it('have the pool of the config: its size, how long to wait, and how old they get', () => {
     const uri = 'postgresql://u:secret@h:5/d?application_name=shop&sslmode=require'
-    expect(connectionOptions(settings(uri), {}, limits)).to.deep.include({
+    expect(optionsOf(settings(uri))).to.deep.include({
       host: 'h',
       port: 5,
       user: 'u',
@@ -68,7 +73,7 @@ describe('the connections of a bind', () => {
       application_name: 'shop',
       ssl: { rejectUnauthorized: false },
     })
-    expect(connectionOptions(settings('mysql://h/d'), {}, limits).pool).to.deep.equal({
+    expect(optionsOf(settings('mysql://h/d')).pool).to.deep.equal({
       max: 7,
       idleTimeoutMillis: 600_000,
     })
@@ -80,13 +85,13 @@ describe('the connections of a bind', () => {
 
   it('have what the application says of them, which wins', () => {
     const own = { pool: { max: 2 }, driverOptions: { query_timeout: 5 } }
-    expect(connectionOptions(settings('postgresql://h/d'), own, limits).pool).to.deep.equal({ max: 2 })
+    expect(optionsOf(settings('postgresql://h/d'), own).pool).to.deep.equal({ max: 2 })
     expect(driverOptions('postgresql://h/d', own)).to.include({ query_timeout: 5, maxLifetimeSeconds: 600 })
   })
 
   it('lead to the replicas, too', () => {
     const replicas = [parseDatabaseUri('postgresql://r:secret@replica/d', '/', 'DATABASE_BINDS')]
-    const made = connectionOptions(settings('postgresql://h/d', { replicas }), {}, limits).replicas
+    const made = optionsOf(settings('postgresql://h/d', { replicas })).replicas
     expect(made).to.have.length(1)
     expect(made?.[0]).to.include({ host: 'replica', user: 'r', password: 'secret', dbName: 'd' })
   })

@@ -3,7 +3,7 @@ import { createCore, type createLogger } from 'zask'
 import { mikroOrm } from 'zask/plugins/mikro-orm'
 import { failure, pause, until } from '../../support/cores.ts'
 import { PostgresServer } from '../../support/postgres.ts'
-import { activity, poolOf, select, settled, User, usernames, UserWorld } from './users.ts'
+import { activity, figures, poolOf, select, settled, User, usernames, UserWorld } from './users.ts'
 
 function silent(): void {}
 
@@ -50,7 +50,7 @@ describe('mikroOrm on PostgreSQL', function () {
   })
 
   it('stops a query of 10 s on the server within 100 ms when its caller gives up, and counts it as cancelled', async () => {
-    const { db, client, users } = await serve()
+    const { db, client, core, users } = await serve()
     const took: number[] = []
     for (let round = 0; round < 7; round++) {
       const caller = new AbortController()
@@ -71,6 +71,8 @@ describe('mikroOrm on PostgreSQL', function () {
     await until(() => world.stats.length === 7)
     for (const one of world.stats) expect(one).to.have.nested.property('stats.default.cancelled', 1)
     await settled(db)
+    expect(figures(core)).to.include({ cancelled: 7, failed: 7, timedOut: 0 })
+    expect(figures(core).pool).to.include({ lost: 0, refused: 0 })
     expect(world.lines).to.deep.equal([])
     expect(await select(db, 'select 1 as one')).to.deep.equal([{ one: 1 }])
   })
@@ -115,10 +117,19 @@ describe('mikroOrm on PostgreSQL', function () {
   })
 
   it('refuses a call whose turn at the pool does not come in time', async () => {
-    const { client, db, users } = await serve({ config: { DATABASE_POOL_SIZE: 1, DATABASE_POOL_TIMEOUT: 1 } })
+    const config = { DATABASE_POOL_SIZE: 1, DATABASE_POOL_TIMEOUT: 1 }
+    const { client, core, db, users } = await serve({ config })
     const first = client.sleep(2)
     await until(() => users.entered.length > 0)
-    const error = await failure(client.find(1))
+    const refused = failure(client.find(1))
+    await until(() => figures(core).pool?.now.waiting === 1)
+    expect(figures(core).now).to.deep.equal({ sessions: 2 })
+    const error = await refused
+    expect(figures(core).pool).to.deep.include({
+      timedOut: 1,
+      refused: 0,
+      now: { connections: 1, idle: 0, waiting: 0 },
+    })
     expect(error).to.include({ remoteName: 'ConnectionException', retryable: true })
     expect(world.lines.join('')).to.match(/timeout exceeded when trying to connect/)
     await first
@@ -127,11 +138,14 @@ describe('mikroOrm on PostgreSQL', function () {
   })
 
   it('gives up a query that takes too long, and does not use its connection again', async () => {
-    const { client, db } = await serve({ config: { DATABASE_POOL_SIZE: 1, DATABASE_QUERY_TIMEOUT: 1 } })
+    const config = { DATABASE_POOL_SIZE: 1, DATABASE_QUERY_TIMEOUT: 1 }
+    const { client, core, db } = await serve({ config })
     expect((await failure(client.sleep(30))).message).to.match(/^The database did not answer\./)
     expect(world.lines.join('')).to.match(/Query read timeout/)
     expect(await client.find(1)).to.equal(null)
     await settled(db)
+    expect(figures(core)).to.include({ timedOut: 1, cancelled: 0 })
+    expect(figures(core).pool).to.include({ connected: 2, lost: 1 })
   })
 
   it('ends a transaction that does nothing for too long, so that it holds no locks for ever', async () => {

@@ -1,7 +1,14 @@
 import type { EventEmitter } from 'node:events'
 import { EntitySchema } from '@mikro-orm/core'
-import { type Client, type Core, createCore, createLogger } from 'zask'
-import { type Database, type DatabaseStats, mikroOrm, type MikroOrmOptions } from 'zask/plugins/mikro-orm'
+import { type Client, type Core, createCore, createLogger, type StatsReport } from 'zask'
+import {
+  type BindReport,
+  type Database,
+  type DatabaseReport,
+  type DatabaseStats,
+  mikroOrm,
+  type MikroOrmOptions,
+} from 'zask/plugins/mikro-orm'
 import { testCore } from 'zask/testing'
 import { pause, plugin } from '../../support/cores.ts'
 import type { PostgresServer } from '../../support/postgres.ts'
@@ -19,6 +26,14 @@ export const User: EntitySchema<User> = new EntitySchema<User>({
 export interface Pool extends EventEmitter {
   readonly totalCount: number
   readonly idleCount: number
+}
+
+/** What the plugin has counted. */
+export function figures(core: { readonly stats: StatsReport }, bind = 'default'): BindReport {
+  const report = core.stats.plugins['mikro-orm'] as DatabaseReport | undefined
+  const found = report?.[bind]
+  if (found === undefined) throw new Error(`there are no figures of the bind ${bind}`)
+  return found
 }
 
 /** Connections that somebody holds. */
