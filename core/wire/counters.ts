@@ -20,6 +20,7 @@ export interface MetLimits {
   credit: number
   headerKeys: number
   messageParts: number
+  handshakeTimeoutMs: number
 }
 
 /** By the reasons of readers, the limit that each tells of. */
@@ -49,6 +50,7 @@ export class WireCounters {
     credit: 0,
     headerKeys: 0,
     messageParts: 0,
+    handshakeTimeoutMs: 0,
   }
   /** Connections that servers turned away before they could say anything, by reason: few, and ours. */
   readonly refused: Map<string, number> = new Map()
@@ -75,5 +77,6 @@ export class WireCounters {
 
   refuse(reason: string): void {
     this.refused.set(reason, (this.refused.get(reason) ?? 0) + 1)
+    if (reason === 'handshake timeout') this.met.handshakeTimeoutMs++
   }
 }

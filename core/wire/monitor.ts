@@ -56,12 +56,3 @@ export function refusalOf({ type, error }: MonitorEvent): RefusalReason | undefi
   if (type === 'handshake:error:protocol' && error?.code === 'ERR_ZMTP_MECHANISM_MISMATCH') return 'mechanism'
   return type.startsWith('handshake:error:') ? 'cut' : undefined
 }
-
-/** Why a server turned a connection away, in the words of the counters; undefined for what the list of keys counts. */
-export function strangerOf({ type, error }: MonitorEvent): string | undefined {
-  if (type === 'accept:error') return 'not accepted'
-  if (type === 'handshake:error:other') return 'unfinished handshake'
-  if (type !== 'handshake:error:protocol') return undefined
-  if (error?.code === 'ERR_ZMTP_MECHANISM_MISMATCH') return 'other mechanism'
-  return error?.code === 'ERR_ZMTP_CRYPTOGRAPHIC' ? 'wrong server key' : 'malformed handshake'
-}

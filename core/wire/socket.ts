@@ -1,10 +1,11 @@
 import { unlink } from 'node:fs/promises'
 import * as zmq from 'zeromq'
 import { describeThrown, ZaskError } from '../errors.ts'
+import { Arrivals } from './arrivals.ts'
 import type { CurveClientKeys, CurveServerKeys } from './curve.ts'
 import { Dial, type DialListener } from './dial.ts'
 import { bindError, checkEndpoint, endpointForms, releaseStalePath } from './endpoint.ts'
-import { follow, strangerOf } from './monitor.ts'
+import { follow } from './monitor.ts'
 import { ZapHandler } from './zap.ts'
 
 export interface SocketOptions {
@@ -71,7 +72,9 @@ export class WireSocket {
   readonly #socket: zmq.Router | zmq.Dealer
   readonly #listener: SocketListener
   readonly #ipcPaths: string[] = []
+  /** Of a DEALER, and of a ROUTER: what becomes of connections. */
   readonly #dial: Dial | undefined
+  readonly #arrivals: Arrivals | undefined
   /** Of a CURVE server: ends what it has with the ZAP handler. */
   readonly #leave: (() => void) | undefined
   #closed = false
@@ -119,6 +122,7 @@ export class WireSocket {
       this.#socket = dealer
       return
     }
+    this.#arrivals = new Arrivals(options.handshakeTimeoutMs, (reason) => listener.onStranger?.(reason))
     const server = { ...common, mandatory: true, backlog: 1024 }
     if (curve === undefined || !('admits' in curve)) {
       this.#socket = new zmq.Router(server)
@@ -213,6 +217,7 @@ export class WireSocket {
     if (this.#closed) return
     this.#closed = true
     this.#dial?.close()
+    this.#arrivals?.close()
     this.#socket.close()
     this.#unwatch?.()
     await this.#reading
@@ -230,13 +235,8 @@ export class WireSocket {
     // There are no monitor events for inproc; and a monitored socket whose inproc address nobody ever binds keeps
     // libzmq, and so the process, from ending.
     if (this.#unwatch !== undefined || endpoint.startsWith('inproc://')) return
-    const dial = this.#dial
     const observer = new zmq.Observer(this.#socket)
-    const followed = follow(observer, (event) => {
-      if (dial !== undefined) return dial.onEvent(event)
-      const reason = strangerOf(event)
-      if (reason !== undefined) this.#listener.onStranger?.(reason)
-    })
+    const followed = follow(observer, (event) => (this.#dial ?? this.#arrivals)?.onEvent(event))
     this.#unwatch = () => {
       const timer = setTimeout(() => observer.close(), this.#lingerMs + monitorGraceMs).unref()
       void followed.then(() => clearTimeout(timer))

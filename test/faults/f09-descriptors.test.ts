@@ -41,6 +41,13 @@ describe('F9: more connections than a process may have', function () {
     expect(Object.keys(stage.history.summary)).deep.equal(['ok'])
     expect(stage.problems()).deep.equal([])
     expect(child.process.exitCode).equal(null)
+    const { wire, limits } = after.stats
+    const { 'not accepted': tries = 0, 'handshake timeout': timedOut = 0, ...others } = wire.refused
+    expect(tries).above(0)
+    // Where it came at the same moment as the end of another connection, libzmq tells that one's reason.
+    expect(timedOut).within(silent.length / 2, silent.length + 1)
+    expect(timedOut + (others['unfinished handshake'] ?? 0)).at.least(silent.length)
+    expect(limits.handshakeTimeoutMs).equal(timedOut)
     measured('P12', 'a new caller is served although all descriptors are taken, after', servedMs, 'ms')
     measured('P12', 'CPU of the server meanwhile', cpu * 100, '% of a core')
     expect(servedMs).below(10_000)
