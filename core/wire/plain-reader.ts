@@ -1,11 +1,8 @@
-import { isText, isUnsafe, length } from './scan.ts'
+import { KnownTexts } from './known-texts.ts'
+import { isUnsafe, length } from './scan.ts'
 
 /** Deeper values are for the decoder: this reader recurses. */
 const maxLevels = 64
-
-/** Texts up to this many bytes are remembered, in so many places. */
-const knownBytes = 32
-const knownTexts = 256
 
 /**
  * Reads plain data, which most events carry, in one pass: nil, booleans, numbers, texts, arrays, and maps with keys of
@@ -22,11 +19,9 @@ export class PlainReader {
   #maxNodes = 0
   readonly #maxDepth: number
 
-  // Keys, names and short texts come again and again. One found by its bytes is not made again, and as the key of a
-  // property it is one the engine knows already.
-  readonly #texts: string[] = Array.from({ length: knownTexts }, () => '')
-  readonly #bytes: Buffer = Buffer.alloc(knownTexts * knownBytes)
-  readonly #sizes: Uint8Array = new Uint8Array(knownTexts)
+  // Apart, because keys come again in each event, while values may never: they are not to push keys out.
+  readonly #keys = new KnownTexts()
+  readonly #texts = new KnownTexts()
 
   constructor(maxDepth: number) {
     this.#maxDepth = Math.min(maxDepth, maxLevels)
@@ -58,33 +53,9 @@ export class PlainReader {
     return this.next <= end ? from : -1
   }
 
-  /** The text of a span; undefined where it is not UTF-8. */
+  /** The text of a span that is a key or a name; undefined where it is not UTF-8. */
   text(bytes: Buffer, from: number, to: number): string | undefined {
-    const size = to - from
-    if (size === 0) return ''
-    if (size > knownBytes) return isText(bytes, from, to) ? bytes.toString('utf8', from, to) : undefined
-    const slot =
-      (size * 31 + bytes[from]! * 7 + bytes[to - 1]! * 13 + bytes[from + (size >> 1)]! * 3) & (knownTexts - 1)
-    const known = this.#bytes
-    const start = slot * knownBytes
-    if (this.#sizes[slot] === size) {
-      let same = 0
-      while (same < size && known[start + same] === bytes[from + same]) same++
-      if (same === size) return this.#texts[slot]
-    }
-    let isAscii = true
-    for (let index = from; index < to; index++) {
-      const byte = bytes[index]!
-      if (byte >= 0x80) isAscii = false
-      known[start + index - from] = byte
-    }
-    // Until the text is known to be one, nothing may be found there.
-    this.#sizes[slot] = 0
-    if (!isAscii && !isText(bytes, from, to)) return undefined
-    const text = bytes.toString(isAscii ? 'latin1' : 'utf8', from, to)
-    this.#texts[slot] = text
-    this.#sizes[slot] = size
-    return text
+    return this.#keys.text(bytes, from, to)
   }
 
   #value(bytes: Buffer, at: number, end: number, depth: number): unknown {
@@ -98,7 +69,7 @@ export class PlainReader {
     if (type < 0xa0) return this.#array(bytes, at + 1, end, type & 0x0f, depth)
     if (type < 0xc0 || (type >= 0xd9 && type < 0xdc)) {
       const from = this.span(bytes, at, end)
-      const text = from < 0 ? undefined : this.text(bytes, from, this.next)
+      const text = from < 0 ? undefined : this.#texts.text(bytes, from, this.next)
       return text ?? this.#leave()
     }
     switch (type) {
@@ -171,7 +142,7 @@ export class PlainReader {
       // A bin is no key, though it has a span.
       const isKey = at < end && (bytes[at]! < 0xc4 || bytes[at]! > 0xc6)
       const start = isKey ? this.span(bytes, at, end) : -1
-      const key = start < 0 ? undefined : this.text(bytes, start, this.next)
+      const key = start < 0 ? undefined : this.#keys.text(bytes, start, this.next)
       if (key === undefined || key === '__proto__') return this.#leave()
       const item = this.#value(bytes, this.next, end, depth + 1)
       if (this.next < 0) return undefined
