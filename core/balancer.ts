@@ -19,9 +19,12 @@ export class Target {
   #avoidedUntil = 0
   /** Its connection stands but a call heard nothing: it is asked again before it gets calls. */
   suspect = false
+  readonly #isOnly: boolean
 
-  constructor(connection: Connection) {
+  /** @param isOnly There is no other one to compare it with. */
+  constructor(connection: Connection, isOnly = false) {
     this.connection = connection
+    this.#isOnly = isOnly
     this.endpoint = connection.endpoint
   }
 
@@ -45,7 +48,9 @@ export class Target {
   }
 
   /** Both as `performance.now()` has them. */
-  answered(sentAt: number, now: number = performance.now()): void {
+  answered(sentAt: number, at?: number): void {
+    if (this.#isOnly) return
+    const now = at ?? performance.now()
     const latencyMs = now - sentAt
     this.#answeredAt = now
     this.#latencyMs = this.#latencyMs === 0 ? latencyMs : this.#latencyMs * (1 - weight) + latencyMs * weight

@@ -86,11 +86,13 @@ export class ClientEnd implements MadeCallOwner {
     this.#maxWaiting = own.maxWaiting
     const wire = wireOptions(options, lingerMs, own)
     const { wheel, counters } = kernel
-    this.#targets = [...new Set(endpoints)].map((endpoint) => {
+    const different = [...new Set(endpoints)]
+    this.#targets = different.map((endpoint) => {
       const listener = { onChange: () => this.#onChange(target) }
       const inside = endpoint.startsWith('inproc://')
       const keyed = inside || curve === undefined ? wire : { ...wire, curve }
-      const target = new Target(new Connection(endpoint, keyed, wheel, counters, listener))
+      const connection = new Connection(endpoint, keyed, wheel, counters, listener)
+      const target = new Target(connection, different.length === 1)
       return target
     })
   }
@@ -145,15 +147,15 @@ export class ClientEnd implements MadeCallOwner {
     return call.promise
   }
 
-  dispatch(call: MadeCall, except?: Target): void {
+  dispatch(call: MadeCall, except?: Target, now?: number): void {
     if (this.#closing !== undefined) {
       call.fail(closedError(this.targetName, false))
       return
     }
     if (except?.suspect === true) this.#startProbing()
-    const target = pickTarget(this.#targets, except)
+    const target = pickTarget(this.#targets, except, now)
     const refusal = target === undefined ? this.#refusal : undefined
-    if (target !== undefined) call.send(target)
+    if (target !== undefined) call.send(target, now)
     else if (refusal !== undefined) call.fail(refusal)
     else if (this.#waiting.size < this.#maxWaiting) this.#waiting.add(call)
     else {
@@ -181,7 +183,7 @@ export class ClientEnd implements MadeCallOwner {
   }
 
   onSettled(call: MadeCall): void {
-    this.#waiting.delete(call)
+    if (this.#waiting.size > 0) this.#waiting.delete(call)
     if (this.#held.size > 0) this.#held.delete(call)
     if (call.target?.suspect === true) this.#startProbing()
   }
@@ -281,16 +283,15 @@ export function createClient<T>(end: ClientEnd, options?: CallOptions): Client<T
   const methods = new Map<string, (...args: unknown[]) => unknown>()
   return new Proxy(Object.create(null) as object, {
     get(_target, name) {
+      const known = typeof name === 'string' ? methods.get(name) : undefined
+      if (known !== undefined) return known
       if (name === '$endpoints') return end.endpoints
       if (Object.hasOwn(controls, name)) return controls[name as keyof typeof controls]
       if (typeof name === 'symbol') return undefined
       // `await client` must not call a remote method `then`, nor JSON.stringify one called `toJSON`.
       if (name === 'then' || name === 'toJSON') return undefined
-      let method = methods.get(name)
-      if (method === undefined) {
-        method = (...args) => end.call(name, args, options)
-        methods.set(name, method)
-      }
+      const method = (...args: unknown[]): unknown => end.call(name, args, options)
+      methods.set(name, method)
       return method
     },
     has: (_target, name) => typeof name === 'string' && name !== 'then',

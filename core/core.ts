@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
-import { type Call, createCallStorage } from './call.ts'
+import type { Call } from './call.ts'
+import { CallStorage } from './call-storage.ts'
 import { ClientEnd, type ClientOptions, createClient } from './client.ts'
 import { checkConfigKeys, Config } from './config.ts'
 import { clientKeys, declareCurve, refuseWaiting } from './curve.ts'
@@ -95,7 +96,7 @@ class LiveCore {
   readonly root: string
   readonly config: Config
   readonly #hooks: HookSet<Call, never, never>
-  readonly #storage = createCallStorage()
+  readonly #storage = new CallStorage()
   readonly #wheel = new TimerWheel()
   readonly #counters = new WireCounters()
   readonly #stats = new CoreStats()

@@ -1,4 +1,5 @@
-import type { Call, CallOrigin, CallStorage } from './call.ts'
+import type { Call, CallOrigin } from './call.ts'
+import type { CallStorage } from './call-storage.ts'
 import type { HookSet } from './hooks.ts'
 import type { Limits } from './limits.ts'
 import type { ProcessGauge } from './process-gauge.ts'

@@ -17,8 +17,11 @@ const clockTickMs = 20
 /** What a call needs of the client that makes it. */
 export interface MadeCallOwner {
   readonly kernel: Kernel
-  /** Sends the call to an endpoint but this one, or keeps it until one can be reached. */
-  dispatch(call: MadeCall, except?: Target): void
+  /**
+   * Sends the call to an endpoint but this one, or keeps it until one can be reached.
+   * @param now What a look at the clock would say, if that is known.
+   */
+  dispatch(call: MadeCall, except?: Target, now?: number): void
   /** Whether calls of the method may run twice. */
   isIdempotent(method: string): boolean
   /** Whether there is another endpoint to take a call to that this one refused. */
@@ -65,7 +68,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     signal: AbortSignal | undefined,
     parent: LiveCall | undefined,
   ) {
-    super(owner.kernel, service, version, method, args, headers)
+    super(owner.kernel, service, version, method, args, headers, performance.now())
     this.#owner = owner
     this.parent = parent
     this.#callerSignal = signal
@@ -92,7 +95,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     kernel.stats.calling++
     if (this.#timeoutMs < 2 ** 40) {
       this.expireAfter(this.#timeoutMs)
-      kernel.wheel.schedule(this, this.#timeoutMs)
+      kernel.wheel.schedule(this, this.#timeoutMs, this.startedMs)
     }
     const signal = this.#callerSignal
     if (signal !== undefined) {
@@ -102,7 +105,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     this.parent?.addDependent(this)
     if (this.#settled) return
     const { beforeCall } = kernel.hooks
-    if (!beforeCall.used) return this.#dispatch()
+    if (!beforeCall.used) return this.#dispatch(this.startedMs)
     try {
       const waiting = beforeCall.run(this)
       if (waiting === undefined) return this.#dispatch()
@@ -122,22 +125,21 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     }
   }
 
-  #dispatch(): void {
+  #dispatch(now?: number): void {
     this.#held = false
-    if (!this.#settled) this.#owner.dispatch(this)
+    if (!this.#settled) this.#owner.dispatch(this, undefined, now)
   }
 
   /** Sends the request to an endpoint that can be reached. */
-  send(target: Target): void {
+  send(target: Target, now: number = performance.now()): void {
     this.target = target
     this.attempts++
-    this.#sentAt = performance.now()
+    this.#sentAt = now
     const { headers } = this
     // Remaining time, not a point in time: clocks of two machines differ.
-    if (this.deadline !== undefined)
-      headers[deadlineKey] = Math.max(1, Math.round(this.deadline - this.#sentAt))
+    if (this.deadline !== undefined) headers[deadlineKey] = Math.max(1, Math.round(this.deadline - now))
     try {
-      this.#channel = target.connection.open(this, this.method, this.args, headers)
+      this.#channel = target.connection.open(this, this.method, this.args, headers, now)
       target.open++
     } catch (error) {
       // What cannot be encoded; nothing was sent.
@@ -353,7 +355,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     const outcome: Outcome = ok ? { ok, value: result, ...known } : { ok, error: result, ...known }
     // Here the event of a socket or a timer runs: the current call is to be that of the caller, as in beforeCall.
     if (storage.getStore() === this.parent) void hooks.afterCall.run(this, outcome)
-    else void storage.run(this.parent as LiveCall, () => hooks.afterCall.run(this, outcome))
+    else storage.run(this.parent, (made) => void hooks.afterCall.run(made, outcome), this)
   }
 }
 

@@ -57,6 +57,7 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
       request.name,
       Array.isArray(request.args) ? (request.args as unknown[]) : [],
       request.headers,
+      channel.openedMs,
     )
     this.#owner = owner
     this.#served = served
@@ -68,7 +69,7 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
     const remainingMs = request.headers[deadlineKey]
     if (typeof remainingMs === 'number' && remainingMs >= 0 && remainingMs < 2 ** 31) {
       this.expireAfter(remainingMs)
-      owner.kernel.wheel.schedule(this, remainingMs)
+      owner.kernel.wheel.schedule(this, remainingMs, this.startedMs)
     }
   }
 
@@ -137,6 +138,10 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
 
   static #enter(this: void, call: ServedCall): void {
     call.#gate()
+  }
+
+  static #look(this: void, call: ServedCall): void {
+    call.#observe()
   }
 
   #gate(): void {
@@ -314,10 +319,11 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
     this.#settle(this.#failure(error))
     this.#channel.close()
     // Here the event of a socket or a timer runs, but listeners and `finally` blocks are the call's own code.
-    this.#owner.kernel.storage.run(this, () => {
+    const end = (): void => {
       this.abort(error)
       if (this.#iterator !== undefined) this.#return(this.#iterator)
-    })
+    }
+    this.#owner.kernel.storage.run(this, end, undefined)
     if (!this.#started) this.#end()
     else if (!this.#ended) this.#owner.kernel.wheel.schedule(this, graceMs)
   }
@@ -345,7 +351,7 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
     kernel.wheel.cancel(this)
     if (!kernel.hooks.afterCall.used && !kernel.hooks.sessionEnd.used) this.#owner.onEnded(this)
     else if (kernel.storage.getStore() === this) this.#observe()
-    else kernel.storage.run(this, () => this.#observe())
+    else kernel.storage.run(this, ServedCall.#look, this)
   }
 
   #observe(): void {
@@ -369,7 +375,7 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
         if (this.#observing !== observing) return
         this.#observing = undefined
         kernel.wheel.cancel(this)
-        kernel.storage.run(this, next)
+        kernel.storage.run(this, next, undefined)
       },
     }
     this.#observing = observing

@@ -85,17 +85,21 @@ export class Channel extends TimerEntry {
     this.#options = options
   }
 
+  /** When it was opened, on the clock of `performance.now()`. */
+  get openedMs(): number {
+    return this.#openedMs
+  }
+
   /** Events that may be sent now without waiting. */
   get credit(): number {
     return this.#credit
   }
 
   /** @internal The multiplexer has put the channel into its table. */
-  opened(): void {
+  opened(now: number): void {
     const { heartbeatMs } = this.#options
-    if (heartbeatMs === null) return
-    this.#openedMs = performance.now()
-    this.peer.wheel.schedule(this, heartbeatMs)
+    this.#openedMs = now
+    if (heartbeatMs !== null) this.peer.wheel.schedule(this, heartbeatMs, now)
   }
 
   /**

@@ -86,11 +86,12 @@ export class Connection extends Multiplexer {
     name: string,
     args: readonly unknown[],
     headers: Readonly<Record<string, unknown>> | undefined,
+    now?: number,
   ): Channel {
     const id = this.ids.next()
     const remote = this.#remote
     // The listener comes last: while this call has not returned, nobody could make sense of what it is told.
-    const channel = this.channel(remote, id, undefined)
+    const channel = this.channel(remote, id, undefined, now)
     channel.openedAt = remote.emitted + 1
     try {
       remote.emitOpening(id, name, args, headers)

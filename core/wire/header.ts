@@ -74,8 +74,14 @@ export function scalarBytes(type: number): number {
  * @throws ZaskError ZASK_WIRE_NOT_ENCODABLE, ZASK_WIRE_TOO_LARGE
  */
 export function furtherKeys(extra: Readonly<Record<string, unknown>>): readonly string[] {
-  const keys = Object.keys(extra).filter((key) => extra[key] !== undefined)
-  const reserved = keys.find((key) => reservedKeys.includes(key))
+  const keys: string[] = []
+  let reserved: string | undefined
+  // A loop: each request has its deadline here.
+  for (const key of Object.keys(extra)) {
+    if (extra[key] === undefined) continue
+    if (reservedKeys.includes(key)) reserved ??= key
+    keys.push(key)
+  }
   if (reserved !== undefined) {
     throw new ZaskError(
       'ZASK_WIRE_NOT_ENCODABLE',

@@ -114,12 +114,17 @@ export abstract class Multiplexer implements PeerHost {
     if (complaint !== undefined) this.counters.drop(complaint, this.#malformed)
   }
 
-  protected channel(peer: Peer, id: EventId, listener: ChannelListener | undefined): Channel {
+  protected channel(
+    peer: Peer,
+    id: EventId,
+    listener: ChannelListener | undefined,
+    now: number = performance.now(),
+  ): Channel {
     const channel = new Channel(peer, id, this.#channelOptions)
     channel.listener = listener
     peer.channels.add(channel)
     this.#openChannels++
-    channel.opened()
+    channel.opened(now)
     return channel
   }
 

@@ -39,11 +39,11 @@ export class TimerWheel {
     return this.#count
   }
 
-  /** Arms an entry, or moves it if it was armed. A time that never comes leaves it disarmed. */
-  schedule(entry: TimerEntry, delayMs: number): void {
+  /** Arms an entry, or moves it if it was armed; `delayMs` counts from `now`. A time that never comes leaves it disarmed. */
+  schedule(entry: TimerEntry, delayMs: number, now: number = performance.now()): void {
     if (entry.slot >= 0) this.cancel(entry)
     if (!(delayMs < Infinity)) return
-    const elapsedMs = performance.now() - this.#startedAt
+    const elapsedMs = now - this.#startedAt
     if (this.#interval === undefined) {
       this.#tick = Math.floor(elapsedMs / this.#tickMs)
       this.#start()

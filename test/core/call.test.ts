@@ -15,7 +15,7 @@ function call(): { made: BareCall; lines: string[] } {
   let ids = 0
   const logger = createLogger({ write: (line) => void lines.push(line) })
   const origin = { log: () => logger, nextId: () => `id-${++ids}` }
-  return { made: new BareCall(origin, 'users', '1.0', 'name', [1], {}), lines }
+  return { made: new BareCall(origin, 'users', '1.0', 'name', [1], {}, performance.now()), lines }
 }
 
 describe('a call', () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { type Call, createCallStorage } from '../../core/call.ts'
+import type { Call } from '../../core/call.ts'
+import { CallStorage } from '../../core/call-storage.ts'
 import { HookSet } from '../../core/hooks.ts'
 import type { Kernel } from '../../core/kernel.ts'
 import { defaultLimits } from '../../core/limits.ts'
@@ -146,7 +147,7 @@ export class Session implements ServedCallOwner {
     const log = createLogger({ write: () => undefined })
     this.kernel = {
       hooks: new HookSet<Call, never, never>({ onObserverError: () => undefined }),
-      storage: createCallStorage(),
+      storage: new CallStorage(),
       wheel: this.#wheel,
       counters,
       stats: new CoreStats(),

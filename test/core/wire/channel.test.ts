@@ -53,7 +53,7 @@ describe('a channel', () => {
     const heard = new Recorder()
     channel.listener = heard
     peer.channels.add(channel)
-    channel.opened()
+    channel.opened(performance.now())
     return { channel, heard }
   }
 
