@@ -1,32 +1,19 @@
-import { createServer, type Server as NetServer } from 'node:net'
 import { expect } from 'chai'
 import type { Call, Outcome } from '../../core/index.ts'
-import { Child } from '../support/children.ts'
 import { Cores, failure, pause, plugin, until } from '../support/cores.ts'
+import { freePort } from '../support/ports.ts'
 import type { Work } from '../support/serving-child.ts'
+import { ServingChildren } from '../support/serving-children.ts'
 
 const cores = new Cores()
-const children: Child[] = []
+const children = new ServingChildren()
 afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
+  children.kill()
   await cores.close()
 })
 
-async function spawnWork(options: object = {}): Promise<{ child: Child; endpoint: string }> {
-  const child = new Child('serving-child.ts', options)
-  children.push(child)
-  const [endpoint] = (await child.says('endpoints')) as string[]
-  return { child, endpoint: endpoint as string }
-}
-
-/** A TCP port that nobody listens on. */
-async function freeEndpoint(): Promise<string> {
-  const server: NetServer = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return `tcp://127.0.0.1:${port}`
-}
+/** Where nobody listens. */
+const freeEndpoint = async (): Promise<string> => `tcp://127.0.0.1:${await freePort()}`
 
 class Echo {
   ran = 0
@@ -321,7 +308,7 @@ describe('an AbortSignal', () => {
 
 describe('a call whose server is killed', () => {
   it('fails as LostRemote at once, streams after what they had, and calls go on at the restarted one', async () => {
-    const { child, endpoint } = await spawnWork()
+    const { child, endpoint } = await children.start()
     const { core, client } = await cores.client<Work>(endpoint)
     await client.echo(1)
     const calls = Array.from({ length: 50 }, () => failure(client.slow(60_000)))
@@ -341,12 +328,12 @@ describe('a call whose server is killed', () => {
     expect(performance.now() - killedAt).below(3000)
     expect(items).deep.equal(items.map((_, index) => index + 1))
     expect(core.stats.now).include({ calling: 0, channels: 0, timers: 0 })
-    await spawnWork({ bind: endpoint })
+    await children.start({ bind: endpoint })
     expect(await client.echo(2)).equal(2)
   })
 
   it('goes to another endpoint from then on, and to the old one when it is back', async () => {
-    const [one, other] = [await spawnWork(), await spawnWork()]
+    const [one, other] = [await children.start(), await children.start()]
     const { client } = await cores.client<Work>([one.endpoint, other.endpoint])
     await until(() => client.$endpoints.every(({ up }) => up))
     const pids = async (): Promise<Set<number>> =>
@@ -355,7 +342,7 @@ describe('a call whose server is killed', () => {
     one.child.kill('SIGKILL')
     await until(() => client.$endpoints[0]?.up === false)
     expect([...(await pids())]).deep.equal([other.child.process.pid])
-    const back = await spawnWork({ bind: one.endpoint })
+    const back = await children.start({ bind: one.endpoint })
     await until(() => client.$endpoints[0]?.up === true)
     expect([...(await pids())]).have.members([back.child.process.pid, other.child.process.pid])
   })

@@ -4,19 +4,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { expect } from 'chai'
 import { Config } from '../../core/config.ts'
-import { ZaskError } from '../../core/errors.ts'
-
-async function rejection(promise: Promise<unknown>): Promise<ZaskError> {
-  return promise.then(
-    () => {
-      throw new Error('was not refused')
-    },
-    (error: unknown) => {
-      if (error instanceof ZaskError) return error
-      throw error
-    },
-  )
-}
+import { rejection } from '../support/refusals.ts'
 
 function origins(config: Config): Record<string, string> {
   return Object.fromEntries(config.explain().map(({ key, origin }) => [key, origin]))

@@ -6,32 +6,10 @@ import { inspect } from 'node:util'
 import { expect } from 'chai'
 import type { CoreConfig } from '../../core/config.ts'
 import { Config, defineConfig } from '../../core/config.ts'
-import { ZaskError } from '../../core/errors.ts'
+import { refusal, rejection } from '../support/refusals.ts'
 
 /** What `core.config` is to somebody whose plugins own these keys. */
 type Keys = Config & Readonly<CoreConfig & { A: unknown; B: unknown; LATER: unknown }>
-
-async function rejection(promise: Promise<unknown>): Promise<ZaskError> {
-  return promise.then(
-    () => {
-      throw new Error('was not refused')
-    },
-    (error: unknown) => {
-      if (error instanceof ZaskError) return error
-      throw error
-    },
-  )
-}
-
-function refusal(act: () => unknown): ZaskError {
-  try {
-    act()
-  } catch (error) {
-    if (error instanceof ZaskError) return error
-    throw error
-  }
-  throw new Error('was not refused')
-}
 
 function compute(): number {
   return 1

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { spawnSync } from 'node:child_process'
 import { runInNewContext } from 'node:vm'
-import { ZaskError } from '../../core/errors.ts'
 import { answerBuiltIn, builtInNames, inspectService, type ArgumentInfo } from '../../core/introspection.ts'
 import { Service } from '../../core/service.ts'
+import { rejection } from '../support/refusals.ts'
 
 interface Point {
   x: number
@@ -72,16 +72,6 @@ async function specOf(service: Service, name: string): Promise<unknown> {
   return answerBuiltIn(service, '_zerorpc_args', [name])
 }
 
-async function refusal(answer: () => unknown): Promise<ZaskError> {
-  try {
-    await answer()
-  } catch (error) {
-    if (error instanceof ZaskError) return error
-    throw error
-  }
-  throw new Error('nothing was thrown')
-}
-
 describe('the six built-in calls', () => {
   const service = Service.from(new Numbers())
 
@@ -89,7 +79,7 @@ describe('the six built-in calls', () => {
     expect([...builtInNames].toSorted()).to.deep.equal(
       ['args', 'help', 'inspect', 'list', 'name', 'ping'].map((name) => `_zerorpc_${name}`),
     )
-    const error = await refusal(() => answerBuiltIn(service, '_zerorpc_\nquit', []))
+    const error = await rejection(() => answerBuiltIn(service, '_zerorpc_\nquit', []))
     expect([error.code, error.name]).to.deep.equal(['ZASK_METHOD_UNKNOWN', 'NameError'])
     expect(error.message).to.match(/^"_zerorpc_\\nquit" is none of _zerorpc_inspect, /)
   })
@@ -146,21 +136,21 @@ describe('the six built-in calls', () => {
 
   it('refuse a method that is not there with the KeyError of Python and the likely name', async () => {
     for (const name of ['_zerorpc_help', '_zerorpc_args']) {
-      const error = await refusal(() => answerBuiltIn(service, name, ['coutn']))
+      const error = await rejection(() => answerBuiltIn(service, name, ['coutn']))
       expect([error.code, error.name]).to.deep.equal(['ZASK_METHOD_UNKNOWN', 'KeyError'])
       expect(error.message).to.equal('numbers has no method "coutn": did you mean "count"?')
     }
-    const far = await refusal(() => answerBuiltIn(service, '_zerorpc_help', ['toString']))
+    const far = await rejection(() => answerBuiltIn(service, '_zerorpc_help', ['toString']))
     expect(far.message).to.equal('numbers has no method "toString": _zerorpc_list names them all')
-    const long = await refusal(() => answerBuiltIn(service, '_zerorpc_help', ['x'.repeat(1_000_000)]))
+    const long = await rejection(() => answerBuiltIn(service, '_zerorpc_help', ['x'.repeat(1_000_000)]))
     expect(long.message.length).to.be.below(200)
   })
 
   it('refuse a missing method name, or one that is not text, as wrong arguments', async () => {
-    const none = await refusal(() => answerBuiltIn(service, '_zerorpc_args', []))
+    const none = await rejection(() => answerBuiltIn(service, '_zerorpc_args', []))
     expect([none.code, none.name]).to.deep.equal(['ZASK_ARGS_INVALID', 'TypeError'])
     expect(none.message).to.equal('_zerorpc_args got no arguments: pass the name of a method')
-    const wrong = await refusal(() => answerBuiltIn(service, '_zerorpc_help', [{}]))
+    const wrong = await rejection(() => answerBuiltIn(service, '_zerorpc_help', [{}]))
     expect(wrong.message).to.match(/got a first argument of the type object/)
   })
 

@@ -1,21 +1,14 @@
 import { expect } from 'chai'
-import { Child } from '../support/children.ts'
 import { Cores, failure, pause, until } from '../support/cores.ts'
 import type { Work } from '../support/serving-child.ts'
+import { ServingChildren } from '../support/serving-children.ts'
 
 const cores = new Cores()
-const children: Child[] = []
+const children = new ServingChildren()
 afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
+  children.kill()
   await cores.close()
 })
-
-async function spawnWork(options: object = {}): Promise<{ child: Child; endpoint: string }> {
-  const child = new Child('serving-child.ts', options)
-  children.push(child)
-  const [endpoint] = (await child.says('endpoints')) as string[]
-  return { child, endpoint: endpoint as string }
-}
 
 /** Calls that end when the test says so. */
 class Held {
@@ -127,7 +120,7 @@ describe('poolSize and queueSize', () => {
 
 describe('SIGTERM under load', () => {
   it('finishes running calls and streams, sends new ones elsewhere, ends every session, and exits with 0', async () => {
-    const [stopping, staying] = [await spawnWork(), await spawnWork()]
+    const [stopping, staying] = [await children.start(), await children.start()]
     const { client: stopped } = await cores.client<Work>(stopping.endpoint)
     const { core, client: both } = await cores.client<Work>([stopping.endpoint, staying.endpoint])
     await until(() => both.$endpoints.every(({ up }) => up))
@@ -170,7 +163,7 @@ describe('SIGTERM under load', () => {
   })
 
   it('exits with 1 where calls were cut at shutdownTimeoutMs', async () => {
-    const { child, endpoint } = await spawnWork({ shutdownTimeoutMs: 50 })
+    const { child, endpoint } = await children.start({ shutdownTimeoutMs: 50 })
     const { client } = await cores.client<Work>(endpoint)
     const call = failure(client.slow(60_000))
     expect(await client.echo(1)).equal(1)

@@ -1,6 +1,5 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { EventReader } from '../../core/wire/event.ts'
+import { collectGarbage } from '../support/garbage.ts'
 import { corpus } from './corpus.ts'
 
 /** What reading one entry came to. */
@@ -20,13 +19,11 @@ export interface CorpusMemory {
 }
 
 // Reads the corpus in a process of its own, which has little memory: what harms does so here.
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
 
 async function live(): Promise<number> {
   // What buffers held is given back a turn later.
   for (let round = 0; round < 2; round++) {
-    collect()
+    collectGarbage()
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   const { heapUsed, external } = process.memoryUsage()
@@ -60,7 +57,7 @@ if (process.argv[1] === import.meta.filename) {
   let highest = start
   for (const { name, bytes } of corpus) {
     const seen = read(reader, name, bytes())
-    collect()
+    collectGarbage()
     highest = Math.max(highest, process.memoryUsage.rss())
     process.stdout.write(`${JSON.stringify(seen)}\n`)
   }

@@ -1,9 +1,10 @@
 import { expect } from 'chai'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Core, createCore, type Plugin, ZaskError } from 'zask'
+import { type Core, createCore, type Plugin } from 'zask'
 import { endpoints } from 'zask/plugins/endpoints'
 import { pluginContract } from 'zask/testing'
+import { rejection } from '../support/refusals.ts'
 
 class Users {
   static readonly service = 'users'
@@ -11,16 +12,6 @@ class Users {
   name(id: number): string {
     return `user ${id}`
   }
-}
-
-async function refusal(run: () => unknown): Promise<ZaskError> {
-  try {
-    await run()
-  } catch (error) {
-    expect(error).to.be.instanceOf(ZaskError)
-    return error as ZaskError
-  }
-  throw new Error('nothing was thrown')
 }
 
 describe('endpoints', () => {
@@ -96,21 +87,21 @@ describe('endpoints', () => {
 
   describe('refuses with the class names and texts of the original:', () => {
     it('a service without config', async () => {
-      const error = await refusal(() => coreWith({}).client('some_service'))
+      const error = await rejection(() => coreWith({}).client('some_service'))
       expect(error).to.include({ code: 'ZASK_ENDPOINTS_CONFIG_MISSING', name: 'MissingConfigException' })
       expect(error.message).to.equal("Missing config 'ZERORPC_SOME_SERVICE' in your application.")
     })
 
     it('a version without config', async () => {
       const config = { ZERORPC_SOME_SERVICE: { '1.0': 'inproc://endpoints-x', default: '1.0' } }
-      const error = await refusal(() => coreWith(config).client('some_service', { version: '9.9' }))
+      const error = await rejection(() => coreWith(config).client('some_service', { version: '9.9' }))
       expect(error).to.include({ code: 'ZASK_ENDPOINTS_CONFIG_MISSING', name: 'MissingConfigException' })
       expect(error.message).to.equal(`Missing config 'ZERORPC_SOME_SERVICE["9.9"]' in your application.`)
     })
 
     it('a client that names no version where there is no default', async () => {
       const config = { ZERORPC_SOME_SERVICE: { '1.0': 'inproc://endpoints-x' } }
-      const error = await refusal(() => coreWith(config).client('some_service'))
+      const error = await rejection(() => coreWith(config).client('some_service'))
       expect(error).to.include({
         code: 'ZASK_ENDPOINTS_CLIENT_VERSION',
         name: 'ClientMissingVersionException',
@@ -124,13 +115,13 @@ describe('endpoints', () => {
         ping(): void {}
       }
       const config = { ZERORPC_USERS: { '1.0': 'inproc://endpoints-x', default: '1.0' } }
-      const error = await refusal(() => coreWith(config).start(new Nameless(), { signals: false }))
+      const error = await rejection(() => coreWith(config).start(new Nameless(), { signals: false }))
       expect(error).to.include({ code: 'ZASK_ENDPOINTS_SERVER_VERSION', name: 'NoVersionException' })
       expect(error.message).to.match(/^__version__ is needed for ZeroRPC server\b/)
     })
 
     it('a service without a name', async () => {
-      const error = await refusal(() => coreWith({}).start({ ping: () => 'pong' }, { signals: false }))
+      const error = await rejection(() => coreWith({}).start({ ping: () => 'pong' }, { signals: false }))
       expect(error).to.include({ code: 'ZASK_ENDPOINTS_SERVER_NAME', name: 'NoNameException' })
       expect(error.message).to.match(/^__service_name__ is needed for ZeroRPC server\b/)
     })
@@ -140,7 +131,7 @@ describe('endpoints', () => {
     it(`takes ${version} for no version`, async () => {
       const settings = { '1.0': 'inproc://endpoints-x', default: '1.0', access_key: 'k', client_keys: ['k'] }
       const core = coreWith({ ZERORPC_USERS: settings })
-      const error = await refusal(() => core.client('users', { version }))
+      const error = await rejection(() => core.client('users', { version }))
       expect(error.code).to.equal('ZASK_ENDPOINTS_CONFIG_MISSING')
     })
   }
@@ -153,7 +144,7 @@ describe('endpoints', () => {
     'a default that is a number': { '1.0': 'tcp://127.0.0.1:4242', default: 1 },
   })) {
     it(`says at the start which key is wrong and where it is from: ${what}`, async () => {
-      const error = await refusal(() => coreWith({ ZERORPC_USERS: value }).client('inproc://endpoints-any'))
+      const error = await rejection(() => coreWith({ ZERORPC_USERS: value }).client('inproc://endpoints-any'))
       expect(error.code).to.equal('ZASK_CONFIG_VALUE_INVALID')
       expect(error.message).to.include('ZERORPC_USERS must be an object').and.include('the test')
     })
@@ -177,7 +168,7 @@ describe('endpoints', () => {
     const core = createCore({ plugins: [log, endpoints()], config: { ZERORPC_SOME_LOG: '/tmp/other.log' } })
     cores.push(core)
     await core.client('inproc://endpoints-any')
-    const error = await refusal(() => core.client('some_log'))
+    const error = await rejection(() => core.client('some_log'))
     expect(error.code).to.equal('ZASK_ENDPOINTS_CONFIG_MISSING')
   })
 })

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { type Client, type ClientOptions, createCore, type Plugin, RemoteError } from 'zask'
+import { type Client, type ClientOptions, createCore, createLogger, type Plugin, RemoteError } from 'zask'
 import { headers } from 'zask/plugins/headers'
 import { pluginContract, testCore, type TestCore } from 'zask/testing'
 
@@ -283,8 +283,7 @@ describe('headers', () => {
         ZERORPC_B: { client_keys: ['k'] },
       },
     })
-    const log = { ...silent, warn: (...args: unknown[]) => void warnings.push(String(args.at(-1))) }
-    core.setLogger({ ...log, child: () => log })
+    core.setLogger(createLogger({ write: (line) => void warnings.push(line) }))
     await core.client('inproc://headers-any')
     expect(warnings).to.have.length(1)
     expect(warnings[0]).to.include('ZERORPC_A').and.include('allow_missing_key')
@@ -311,18 +310,6 @@ describe('headers', () => {
     })
   }
 })
-
-const silent = {
-  trace() {},
-  debug() {},
-  info() {},
-  warn() {},
-  error() {},
-  fatal() {},
-  child() {
-    return silent
-  },
-}
 
 pluginContract({
   name: 'headers',

@@ -33,6 +33,15 @@ const writer = new URL('log-file/writer.ts', import.meta.url)
 
 const day = (name: string): LogFileOptions => ({ dayOf: () => name })
 
+/** Writes a line until there is a file that it is in. */
+async function untilWritten(file: LogFile, line: string, at: string): Promise<void> {
+  await until('a line is written', () => {
+    file.write(line)
+    file.flush()
+    return existsSync(at)
+  })
+}
+
 describe('a log file', () => {
   let folder: ReturnType<typeof scratchFolder>
   let path: string
@@ -165,11 +174,7 @@ describe('a log file', () => {
       )
       expect(file.lost).to.equal(5)
       mkdirSync(dirname(inner))
-      await until('a line is written', () => {
-        file.write('kept')
-        file.flush()
-        return existsSync(inner)
-      })
+      await untilWritten(file, 'kept', inner)
       expect(told).to.have.length(2)
       expect(told[1]).to.include(`is being written again; ${file.lost} lines are lost meanwhile.`)
       expect(content(inner)).to.equal('kept\n')
@@ -188,11 +193,7 @@ describe('a log file', () => {
         return told.length === 1
       })
       mkdirSync(dirname(inner))
-      await until('a line is written', () => {
-        file.write('back')
-        file.flush()
-        return existsSync(inner)
-      })
+      await untilWritten(file, 'back', inner)
       expect(told).to.have.length(2)
       expect(content(inner)).to.equal('back\n')
     })

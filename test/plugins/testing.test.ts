@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createCore, type Plugin, RemoteError, ZaskError } from 'zask'
+import { createCore, createLogger, type Plugin, RemoteError, ZaskError } from 'zask'
 import { headers } from 'zask/plugins/headers'
 import { requestChain } from 'zask/plugins/request-chain'
 import { pluginContract, type PluginContractOptions, testCore } from 'zask/testing'
@@ -266,7 +266,7 @@ describe('pluginContract', function () {
 
   it('finds a tap that fails at the end of a session', async () => {
     const create = making('clumsy', (core) => {
-      core.setLogger(quiet)
+      core.setLogger(createLogger({ write: () => undefined }))
       core.hooks.sessionEnd.tap('clumsy', () => {
         throw new Error('on purpose')
       })
@@ -326,15 +326,3 @@ describe('pluginContract', function () {
     )
   })
 })
-
-const quiet = {
-  trace() {},
-  debug() {},
-  info() {},
-  warn() {},
-  error() {},
-  fatal() {},
-  child() {
-    return quiet
-  },
-}

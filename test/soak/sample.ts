@@ -1,6 +1,5 @@
 import { readdirSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { collectGarbage } from '../support/garbage.ts'
 
 /** What a process holds at one moment, garbage left out. */
 export interface Sample {
@@ -14,11 +13,9 @@ export interface Sample {
 }
 
 export async function sample(): Promise<Sample> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
   // What buffers held is given back a turn later.
   for (let round = 0; round < 2; round++) {
-    collect()
+    collectGarbage()
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   const { heapUsed, external, rss } = process.memoryUsage()

@@ -1,11 +1,10 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { defineEntity, p } from '@mikro-orm/core'
 import { expect } from 'chai'
 import { createCore, createLogger } from 'zask'
 import { mikroOrm } from 'zask/plugins/mikro-orm'
 import { testCore } from 'zask/testing'
 import { pause } from '../../support/cores.ts'
+import { collectGarbage } from '../../support/garbage.ts'
 import { PostgresServer } from '../../support/postgres.ts'
 
 const Entry = defineEntity({
@@ -19,9 +18,7 @@ const calls = Number(process.env['TEST_DATABASE_CALLS'] ?? 20_000)
 const callers = 16
 
 function heapAfterCollection(): number {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  for (let i = 0; i < 3; i++) collect()
+  for (let i = 0; i < 3; i++) collectGarbage()
   return process.memoryUsage().heapUsed
 }
 
