@@ -25,11 +25,12 @@ function parameters({ args }: MethodDescription, rest: string | undefined): stri
   if (args === null) return '...args: unknown[]'
   // TypeScript has no required parameter behind an optional one.
   const lastRequired = args.findLastIndex((arg) => !('default' in arg))
+  const names = parameterNames([...args.map(({ name }) => name), ...(rest === undefined ? [] : [rest])])
   const shown = args.map((arg, position) => {
     const optional = position > lastRequired ? '?' : ''
-    return `${parameterName(arg.name, position, args)}${optional}: ${typeOf(arg)}`
+    return `${names[position]}${optional}: ${typeOf(arg)}`
   })
-  if (rest !== undefined) shown.push(`...${parameterName(rest, args.length, args)}: unknown[]`)
+  if (rest !== undefined) shown.push(`...${names.at(-1)}: unknown[]`)
   return shown.join(', ')
 }
 
@@ -39,9 +40,16 @@ function typeOf(arg: ArgumentDescription): string {
 }
 
 /** What comes from the wire must not become code: a name that is none, or stands there twice, is numbered. */
-function parameterName(name: string, position: number, args: readonly ArgumentDescription[]): string {
-  const twice = args.some((other, at) => at < position && other.name === name)
-  return isIdentifier(name) && !reserved.has(name) && !twice ? name : `arg${position}`
+function parameterNames(names: readonly string[]): string[] {
+  const taken = new Set<string>()
+  let number = 0
+  return names.map((name, position) => {
+    number = Math.max(number, position)
+    let free = name
+    while (!isIdentifier(free) || reserved.has(free) || taken.has(free)) free = `arg${number++}`
+    taken.add(free)
+    return free
+  })
 }
 
 function isIdentifier(name: string): boolean {

@@ -44,6 +44,9 @@ export interface BlogPosts {
     expect(line([{ name: 'class' }, { name: 'a){}' }, { name: 'b' }, { name: 'b' }])).to.equal(
       'call(arg0: unknown, arg1: unknown, b: unknown, arg3: unknown): unknown',
     )
+    expect(line([{ name: 'arg1' }, { name: 'default' }, { name: 'arg0' }], 'default')).to.equal(
+      'call(arg1: unknown, arg2: unknown, arg0: unknown, ...arg3: unknown[]): unknown',
+    )
     const methods = { 'a(): void }': { args: [], doc: null } }
     expect(declarationOf({ name: '7 }', methods }, at, new Map())).to.include(
       'export interface Service7 {\n  "a(): void }"(): unknown\n}',
