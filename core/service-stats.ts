@@ -12,8 +12,10 @@ export interface ServiceStats {
   /** Where it is bound, or connected out to. */
   readonly endpoints: readonly string[]
   readonly uptimeMs: number
-  /** Calls whose session has ended. `failed` counts the refused ones, too, and `overloaded` says how many of them
-   * found pool and queue full. */
+  /**
+   * Calls whose session has ended. `failed` counts the refused ones, too, and `overloaded` says how many of them found
+   * pool and queue full.
+   */
   readonly served: { readonly ok: number; readonly failed: number; readonly overloaded: number }
   /** How often each method was run that was run at all. */
   readonly methods: Readonly<Record<string, number>>

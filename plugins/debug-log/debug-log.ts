@@ -63,9 +63,9 @@ const ownOptions: Readonly<Record<string, OptionRule | undefined>> = {
  * `core.log` and `call.log`, by bunyan. Records written within a call say which: its service, method, id, and the
  * request id where the plugin request-chain gives one.
  *
- * In debug mode everything goes to standard output, readable, the life of each call, the taps that ran and
- * the events of the wire included; else JSON lines of `PRODUCTION_LOGGING_LEVEL` and above go to `ERROR_LOG`, which is rotated. A file that
- * cannot be written costs records, which are counted, and nothing else.
+ * In debug mode everything goes to standard output, readable, the life of each call, the taps that ran and the events
+ * of the wire included; else JSON lines of `PRODUCTION_LOGGING_LEVEL` and above go to `ERROR_LOG`, which is rotated. A
+ * file that cannot be written costs records, which are counted, and nothing else.
  *
  * Put it first in the list: what other plugins log while they start is then its to write.
  */
