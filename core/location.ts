@@ -19,11 +19,19 @@ export interface Location {
 
 /** What plugins refuse with is an answer, and stays as it is; any other error is a fault of the plugin it names. */
 async function ask(hooks: Resolver, query: EndpointQuery): Promise<ResolvedEndpoint | undefined> {
-  try {
-    return await hooks.resolveEndpoint.run(query)
-  } catch (error) {
+  const found = await hooks.resolveEndpoint.run(query).catch((error: unknown) => {
     throw error instanceof ZaskError ? error : hooks.named(error)
-  }
+  })
+  if (found === undefined || isTexts(found.endpoints)) return found
+  throw new ZaskError(
+    'ZASK_HOOK_FAILED',
+    `A tap of resolveEndpoint answered ${shown(found)}: it must answer { endpoints: ['tcp://…'] }, or nothing.`,
+    { details: { hook: 'resolveEndpoint' } },
+  )
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
 }
 
 /** Where a service is to bind, by its name and version. Errors: `ZASK_ENDPOINT_MISSING`, and those of plugins. */

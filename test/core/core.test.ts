@@ -290,6 +290,20 @@ describe('core.start', () => {
     expect(await failure(core.client(['a', 'b']))).include({ code: 'ZASK_ENDPOINT_INVALID' })
   })
 
+  it('says so where a plugin answers with something else than endpoints', async () => {
+    for (const answer of ['inproc://greeter', {}, { endpoints: 'inproc://greeter' }, { endpoints: [5] }]) {
+      const resolver = plugin('resolver', ({ hooks }) => {
+        hooks.resolveEndpoint.tap('resolver', () => answer as never)
+      })
+      const core = cores.make([resolver])
+      const errors = [failure(core.start(new Greeter(), { signals: false })), failure(core.client('greeter'))]
+      for (const error of await Promise.all(errors)) {
+        expect(error, JSON.stringify(answer)).include({ code: 'ZASK_HOOK_FAILED' })
+        expect(error.message).include("it must answer { endpoints: ['tcp://…'] }, or nothing")
+      }
+    }
+  })
+
   it('binds nothing when one of its endpoints is taken, and can be tried again', async () => {
     const { endpoint } = await cores.serve(new Greeter())
     const core = cores.make()
