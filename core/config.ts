@@ -14,6 +14,8 @@ export type { ConfigKind, ConfigRule } from './config-values.ts'
 export interface CoreConfig extends LimitConfig {
   /** Everything is logged, readable, to stdout, and errors carry their traceback to the caller. Default: true. */
   DEBUG: boolean
+  /** Whether services tell what methods and figures they have. Default: they do. */
+  INTROSPECTION?: boolean
   /** Who this process is, as a server and as a client. Default: none; then nothing is encrypted. */
   CURVE_SECRET_KEY?: string | null
   /** Follows from the secret key; where it is set, it must belong to it. */
@@ -70,6 +72,7 @@ export class Config {
     this.#env = env
     this.setDefault('DEBUG', true, 'core')
     this.check('DEBUG', 'boolean')
+    this.check('INTROSPECTION', 'boolean')
   }
 
   /**

@@ -207,14 +207,15 @@ class LiveCore {
     const targets: readonly object[] = Array.isArray(target) ? target : [target]
     if (targets.length === 0)
       throw new ZaskError('ZASK_SERVICE_INVALID', 'start was given an empty list: there is nothing to serve.')
-    checkKinds(options, { signals: 'boolean' })
+    checkKinds(options, { signals: 'boolean', introspection: 'boolean' })
     const places = { binds: list('bind', options.bind), connects: list('connect', options.connect) }
     const services = targets.map((one) => Service.from(one, serviceOptions(options, targets.length)))
     checkLimits(options)
     await this.#configLoaded()
     this.#refuseStopped()
     const limits = limitsWith(options, this.#limits)
-    const server = new Server(this.#kernel, services, options, limits)
+    const introspection = options.introspection ?? this.config.get('INTROSPECTION') !== false
+    const server = new Server(this.#kernel, services, { ...options, introspection }, limits)
     this.#shutdownTimeoutMs = limits.shutdownTimeoutMs
     this.#servers.add(server)
     try {

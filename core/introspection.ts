@@ -38,6 +38,15 @@ export const builtInNames: ReadonlySet<string> = new Set([
   '_zerorpc_args',
 ])
 
+/** What still is answered where a service does not tell about itself: who asks that wants to know whether it lives. */
+const pingOnly: ReadonlySet<string> = new Set(['_zerorpc_ping'])
+const all: ReadonlySet<string> = new Set([...builtInNames, statsMethod])
+
+/** The built-in calls that a server answers; the others are unknown to it, as any name that nobody has. */
+export function builtIns(introspection: boolean): ReadonlySet<string> {
+  return introspection ? all : pingOnly
+}
+
 /**
  * Answers one of zerorpc's built-in calls in the shapes of zerorpc-python, except that there is no `self`
  * among the arguments. What needs the service's source text (inspect, help, args) is a promise, the rest is

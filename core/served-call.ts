@@ -2,7 +2,7 @@ import { deadlineKey, isConfigError, refusedKey, sendError, toWireError } from '
 import { LiveCall, type Outcome } from './call.ts'
 import { ZaskError } from './errors.ts'
 import { hookTimeout } from './hook-timeout.ts'
-import { answerBuiltIn, builtInNames, statsMethod } from './introspection.ts'
+import { answerBuiltIn, statsMethod } from './introspection.ts'
 import { isThenable, type ItemSource, itemSourceOf } from './item-source.ts'
 import type { Kernel } from './kernel.ts'
 import { type Overdue, overdue } from './overdue.ts'
@@ -19,6 +19,8 @@ export interface ServedCallOwner {
   readonly kernel: Kernel
   readonly figures: ServiceFigures
   readonly streamIdleTimeoutMs: number
+  /** Names that are answered although no method has them. */
+  readonly builtIns: ReadonlySet<string>
   /** The call's session has ended; its place is free. */
   onEnded(call: ServedCall): void
   /** What `_zask_stats` answers. */
@@ -184,8 +186,10 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
   #invoke(): unknown {
     const method = this.#served.method(this.method)
     if (method === undefined) {
-      if (this.method === statsMethod) return this.#owner.look(this)
-      if (builtInNames.has(this.method)) return answerBuiltIn(this.#served, this.method, this.args)
+      if (this.#owner.builtIns.has(this.method)) {
+        if (this.method === statsMethod) return this.#owner.look(this)
+        return answerBuiltIn(this.#served, this.method, this.args)
+      }
       // zerorpc-python's answer: NameError, with the bare name as its text (core.py:150).
       throw new ZaskError('ZASK_METHOD_UNKNOWN', this.method.slice(0, 200), {
         details: { service: this.#served.displayName },

@@ -1,5 +1,5 @@
 import { ZaskError } from './errors.ts'
-import { statsMethod } from './introspection.ts'
+import { builtIns, statsMethod } from './introspection.ts'
 import type { Kernel } from './kernel.ts'
 import { defaultLimits, type Limits, longestTimerMs } from './limits.ts'
 import { type EndOptions, wireOptions } from './options.ts'
@@ -23,6 +23,12 @@ export interface ServerOptions extends EndOptions {
   maxChannelsPerPeer?: number
   /** Milliseconds a stream waits for a reader that takes nothing. Default: 60,000; Infinity: no limit. */
   streamIdleTimeoutMs?: number
+  /**
+   * Whether callers may ask what there is: `_zerorpc_inspect`, `_list`, `_name`, `_help` and `_args`, and `_zask_stats`.
+   * Where they may not, these are unknown names; `_zerorpc_ping` is answered in any case. Default: true, or what the
+   * config key `INTROSPECTION` says.
+   */
+  introspection?: boolean
 }
 
 /** How long closing waits until the last answers are on their way. */
@@ -34,6 +40,9 @@ class Pool implements ServedCallOwner {
   readonly service: Service
   readonly figures: ServiceFigures = new ServiceFigures()
   readonly streamIdleTimeoutMs: number
+  readonly builtIns: ReadonlySet<string>
+  /** Calls of that name look at the figures, and count in none of them. */
+  readonly #look: string | undefined
   readonly #channels: () => number
   readonly #size: number
   readonly #queueSize: number
@@ -45,9 +54,17 @@ class Pool implements ServedCallOwner {
   #onIdle: (() => void)[] = []
   #filling = false
 
-  constructor(kernel: Kernel, service: Service, limits: Limits, channels: () => number) {
+  constructor(
+    kernel: Kernel,
+    service: Service,
+    limits: Limits,
+    introspection: boolean,
+    channels: () => number,
+  ) {
     this.kernel = kernel
     this.service = service
+    this.builtIns = builtIns(introspection)
+    this.#look = introspection ? statsMethod : undefined
     this.#channels = channels
     this.#size = limits.poolSize
     this.#queueSize = limits.queueSize
@@ -63,7 +80,7 @@ class Pool implements ServedCallOwner {
       this.#queue.add(call)
       this.kernel.stats.queued++
       this.kernel.stats.met.poolSize++
-    } else if (call.method === statsMethod) {
+    } else if (call.method === this.#look) {
       // Who looks why calls are refused must see it: the answer is there at once and takes nobody's place.
       this.#open++
       call.run()
@@ -89,7 +106,7 @@ class Pool implements ServedCallOwner {
 
   onEnded(call: ServedCall): void {
     const { stats } = this.kernel
-    const isLook = call.method === statsMethod
+    const isLook = call.method === this.#look
     const { outcome } = call
     if (outcome?.ok === true) {
       stats.served.ok++
@@ -182,7 +199,8 @@ export class Server {
     this.#strangers = new StrangerLog(() => kernel.log())
     this.#options = wireOptions(options, lingerMs, withRoomForPools(limits))
     const channels = (): number => this.openChannels
-    this.#pools = services.map((service) => new Pool(kernel, service, limits, channels))
+    const { introspection = true } = options
+    this.#pools = services.map((service) => new Pool(kernel, service, limits, introspection, channels))
   }
 
   get services(): Service[] {
@@ -308,7 +326,7 @@ function choose(pools: readonly Pool[], request: Event): [Pool, ZaskError?] {
   }
   const having = pools.filter((pool) => pool.service.method(request.name) !== undefined)
   if (having.length === 1) return [having[0] as Pool]
-  if (having.length === 0 && !/^_z(erorpc|ask)_/.test(request.name)) return [only]
+  if (having.length === 0 && !only.builtIns.has(request.name)) return [only]
   const names = pools.map((pool) => `'${pool.service.displayName}'`).join(', ')
   return [
     only,

@@ -82,6 +82,7 @@ export const startOptionNames: readonly (keyof StartOptions)[] = [
   'maxChannels',
   'maxChannelsPerPeer',
   'streamIdleTimeoutMs',
+  'introspection',
   'service',
   'version',
   'expose',

@@ -573,6 +573,15 @@ describe('threats', function () {
       expect(errorOf(await callWith(dealer, method, [], {}))[0], method).to.equal('NoSuchAccessKeyException')
     }
     expect((await callWith(dealer, '_zerorpc_list', [], { access_key: rightKey })).name).to.equal('OK')
+    // Where that is too much, it is told to nobody; who has the key may still ask whether the service lives.
+    const { dealer: closed } = await serveGuarded(world, [headers()], { introspection: false })
+    for (const method of [...builtIns, '_zask_stats']) {
+      expect(errorOf(await callWith(closed, method, [], {}))[0], method).to.equal('NoSuchAccessKeyException')
+      const answer = errorOf(await callWith(closed, method, [], { access_key: rightKey }))
+      expect(answer).to.deep.equal(['NameError', method, ''])
+    }
+    const alive = await callWith(closed, '_zerorpc_ping', [], { access_key: rightKey })
+    expect(alive.args).to.deep.equal([['pong', 'guarded']])
   })
 
   it('T19: no value from the wire breaks a line of the access log', async () => {

@@ -24,7 +24,8 @@ export interface ArgumentDescription {
  * `getargspec` any more, and older and other servers do not have it: those still list their names, and most have the
  * text of each.
  *
- * @throws ZaskError `ZASK_WIRE_MALFORMED` where the service does not even list its methods.
+ * @throws ZaskError `ZASK_WIRE_MALFORMED` where the service does not even list its methods; a RemoteError
+ * `ZASK_METHOD_UNKNOWN` that says why where it does not want to.
  */
 export async function describe(client: Client): Promise<Description> {
   const answer = await unlessRefused(client, '_zerorpc_inspect')
@@ -32,7 +33,13 @@ export async function describe(client: Client): Promise<Description> {
     const methods = Object.entries(answer['methods']).map(([name, method]) => [name, methodOf(method)])
     return { name: nameOf(answer['name']), methods: Object.fromEntries(methods) }
   }
-  const names = await client.$call('_zerorpc_list')
+  const names = await client.$call('_zerorpc_list').catch((error: unknown) => {
+    if (!isUnknown(error)) throw error
+    throw new RemoteError('NameError', keptToItself(client), '', {
+      code: 'ZASK_METHOD_UNKNOWN',
+      cause: error,
+    })
+  })
   if (!Array.isArray(names)) {
     throw new ZaskError('ZASK_WIRE_MALFORMED', 'The service does not say what methods it has.')
   }
@@ -58,6 +65,20 @@ export async function restNames(client: Client, methods: readonly string[]): Pro
     }),
   )
   return new Map(found.flat())
+}
+
+/** Whether a zask service has answered that it does not have what was called. */
+export function isUnknown(error: unknown): boolean {
+  return error instanceof RemoteError && error.code === 'ZASK_METHOD_UNKNOWN'
+}
+
+/** What to say where a service answers, and does not tell about itself. */
+function keptToItself({ $endpoints }: Client): string {
+  const at = $endpoints.map(({ endpoint }) => endpoint).join(', ')
+  return (
+    `The service at ${at} answers, and does not tell what methods it has: it was started with introspection: false, or ` +
+    'INTROSPECTION = false in its config. Start it without, where that may be, or call a method whose name you know.'
+  )
 }
 
 async function unlessRefused(client: Client, method: string, ...args: unknown[]): Promise<unknown> {

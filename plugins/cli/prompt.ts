@@ -109,7 +109,14 @@ export class Prompt {
     const evaluate = server.eval
     Object.assign(server, {
       completer: (text: string, done: CompleterDone) => {
-        void complete(text).then((found) => (found === undefined ? completer(text, done) : done(null, found)))
+        complete(text).then(
+          (found) => (found === undefined ? completer(text, done) : done(null, found)),
+          (error: unknown) => {
+            done(null, [[], text])
+            this.#terminal.complain(`\n${shown(error, this.#terminal.colours)}\n`)
+            server.displayPrompt(true)
+          },
+        )
       },
       eval: (code: string, context: unknown, file: string, done: (...outcome: unknown[]) => void) => {
         evaluate.call(server, code, context as never, file, (...outcome: unknown[]) => {

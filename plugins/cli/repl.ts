@@ -2,7 +2,14 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { Script } from 'node:vm'
-import { type CallOptions, type Client, type Core, createCore, ZaskError } from '../../core/index.ts'
+import {
+  type CallOptions,
+  type Client,
+  type Core,
+  createCore,
+  RemoteError,
+  ZaskError,
+} from '../../core/index.ts'
 import { type Command, type CommandLine, Misuse } from '../command/command.ts'
 import { table } from '../command/table.ts'
 import { escapeControls, exitCodes } from '../command/terminal.ts'
@@ -191,12 +198,13 @@ async function complete(
   return [fitting.map((name) => `${variable}.${name}`), `${variable}.${begun}`]
 }
 
-/** None where the service does not say. */
+/** None where the service cannot say; one that does not want to is an error, of which whoever asks is told. */
 async function methodsOf(client: Client): Promise<readonly string[]> {
   try {
     const { methods } = await describe(client.$with({ timeoutMs: askMs }))
     return Object.keys(methods).filter((name) => /^[\w$]+$/.test(name))
-  } catch {
+  } catch (error) {
+    if (error instanceof RemoteError && error.code === 'ZASK_METHOD_UNKNOWN') throw error
     return []
   }
 }

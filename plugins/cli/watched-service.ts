@@ -7,6 +7,7 @@ import {
   type ServerStats,
   ZaskError,
 } from '../../core/index.ts'
+import { isUnknown } from './description.ts'
 import { sharingServices } from './shared-endpoint.ts'
 
 /** What is known of a service at one moment; null is what is not. */
@@ -19,7 +20,7 @@ export interface Sample {
    * `starting` has not had the time to answer yet.
    */
   readonly state: 'up' | 'plain' | 'refused' | 'down' | 'starting'
-  /** Why it is refused. */
+  /** Why it is refused, or a zask server is plain. */
   readonly problem: string | null
   readonly pingMs: number | null
   /** Between the last two looks, as the next three. */
@@ -100,7 +101,7 @@ export class WatchedService {
         version: this.#version,
         endpoint,
         state,
-        problem: state === 'refused' ? this.#problem : null,
+        problem: state === 'refused' || state === 'plain' ? this.#problem : null,
         pingMs: state === 'up' || state === 'plain' ? this.#pingMs : null,
         ...figures(this.#before, seen),
       },
@@ -114,7 +115,9 @@ export class WatchedService {
     } catch (error) {
       // To others the name is unknown: zerorpc-python answers so, zerorpc-node not at all.
       if (!(error instanceof ZaskError) || !plainAnswers.has(error.code)) throw error
-      return this.#ping()
+      await this.#ping()
+      this.#problem = isUnknown(error) ? keptToItself : null
+      return
     }
     const stats = readStats(answer)
     // A service that was started anew counts from nought again.
@@ -154,6 +157,9 @@ export class WatchedService {
     this.#problem = `${error.remoteName}: ${error.message}`
   }
 }
+
+/** Short: it stands in a cell of the table. */
+const keptToItself = 'tells no figures: start it without introspection: false to see them'
 
 /** Of errors that a peer may answer a name with that it does not know. */
 const plainAnswers: ReadonlySet<string> = new Set(['ZASK_REMOTE', 'ZASK_METHOD_UNKNOWN', 'ZASK_CALL_TIMEOUT'])

@@ -1,9 +1,14 @@
 import { expect } from 'chai'
 import { spawnSync } from 'node:child_process'
 import { runInNewContext } from 'node:vm'
+import { createCore } from '../../core/index.ts'
 import { answerBuiltIn, builtInNames, inspectService, type ArgumentInfo } from '../../core/introspection.ts'
 import { Service } from '../../core/service.ts'
+import { failure, until } from '../support/cores.ts'
+import { callWith } from '../support/guarded.ts'
+import type { RawDealer } from '../support/raw-peer.ts'
 import { rejection } from '../support/refusals.ts'
+import { World } from '../support/world.ts'
 
 interface Point {
   x: number
@@ -468,5 +473,87 @@ describe('doc text', () => {
       A.prototype.ask = function (a) {}.bind(null)
       new A()`)
     expect({ ...(await inspectService(service)).methods }).to.deep.equal({ ask: { args: null, doc: 'told' } })
+  })
+})
+
+/** Name, message and headers of what a call is answered with. */
+async function answerTo(dealer: RawDealer, method: string, header: object = {}): Promise<unknown[]> {
+  const { name, args, header: answered } = await callWith(dealer, method, [], header)
+  const { message_id: _id, response_to: _to, ...rest } = answered
+  return [name, args, rest]
+}
+
+describe('introspection: false', () => {
+  let world: World
+  beforeEach(() => (world = new World()))
+  afterEach(() => world.close())
+
+  const others = [...builtInNames].filter((name) => name !== '_zerorpc_ping')
+  const numbers = { add: (a: number, b: number) => a + b }
+
+  it('makes the built-in calls unknown names, but for the ping, and the methods are there', async () => {
+    const { core, endpoint } = await world.serve(numbers, { introspection: false })
+    const dealer = world.dealer(endpoint)
+    const unknown = await answerTo(dealer, 'nobody')
+    for (const name of [...others, '_zask_stats']) {
+      const expected = JSON.parse(JSON.stringify(unknown).replaceAll('nobody', name)) as unknown
+      expect(await answerTo(dealer, name), name).to.deep.equal(expected)
+    }
+    expect((await answerTo(dealer, '_zerorpc_ping')).slice(0, 2)).to.deep.equal(['OK', [['pong', 'Object']]])
+    expect((await dealer.call('add', [1, 2])).args).to.deep.equal([3])
+    // They count as the failed calls they are.
+    await until(() => core.stats.services[0]?.served.ok === 2)
+    expect(core.stats.services[0]?.served).to.deep.equal({ ok: 2, failed: 2 + others.length, overloaded: 0 })
+  })
+
+  it('holds where the pool is full as well', async () => {
+    const held = { hold: () => new Promise(() => undefined) }
+    const { endpoint } = await world.serve(held, { introspection: false, poolSize: 1, queueSize: 0 })
+    const dealer = world.dealer(endpoint)
+    dealer.request('hold', [], {})
+    expect((await answerTo(dealer, '_zask_stats'))[1]).to.have.property('0', 'Overloaded')
+  })
+
+  it('does not tell the services of a shared endpoint either', async () => {
+    const core = world.core()
+    const { endpoints } = await core.start([numbers, { sub: () => 0 }], {
+      bind: 'tcp://127.0.0.1:*',
+      signals: false,
+      introspection: false,
+    })
+    const dealer = world.dealer(endpoints[0] as string)
+    for (const name of others) {
+      expect((await answerTo(dealer, name))[1], name).to.deep.equal(['NameError', name, ''])
+    }
+  })
+
+  it('is said by the config as well, above which the option stands', async () => {
+    for (const [said, option, expected] of [
+      [false, undefined, 'ERR'],
+      [false, true, 'OK'],
+      [true, false, 'ERR'],
+      [true, undefined, 'OK'],
+    ] as const) {
+      const core = createCore({ config: { DEBUG: false, INTROSPECTION: said } })
+      world.add(core, (one) => one.stop())
+      const { endpoints } = await core.start(numbers, {
+        bind: 'tcp://127.0.0.1:*',
+        signals: false,
+        ...(option !== undefined && { introspection: option }),
+      })
+      const [name] = await answerTo(world.dealer(endpoints[0] as string), '_zerorpc_list')
+      expect(name, `${said}, ${option}`).to.equal(expected)
+    }
+  })
+
+  it('is true or false, and nothing else', async () => {
+    const error = await failure(world.serve(numbers, { introspection: 'no' as never }))
+    expect(error).to.include({ code: 'ZASK_OPTION_INVALID' })
+    expect(error.message).to.equal("introspection is true or false, got 'no'.")
+    const core = createCore({ config: { INTROSPECTION: 0 as never } })
+    world.add(core, (one) => one.stop())
+    expect(await failure(core.start(numbers, { bind: 'tcp://127.0.0.1:*', signals: false }))).to.include({
+      code: 'ZASK_CONFIG_VALUE_INVALID',
+    })
   })
 })

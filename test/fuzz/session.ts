@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { Call } from '../../core/call.ts'
 import { CallStorage } from '../../core/call-storage.ts'
 import { HookSet } from '../../core/hooks.ts'
+import { builtIns } from '../../core/introspection.ts'
 import type { Kernel } from '../../core/kernel.ts'
 import { defaultLimits } from '../../core/limits.ts'
 import { createLogger } from '../../core/logger.ts'
@@ -134,6 +135,7 @@ export class Session implements ServedCallOwner {
   readonly kernel: Kernel
   readonly figures: ServiceFigures = new ServiceFigures()
   readonly streamIdleTimeoutMs: number = defaultLimits.streamIdleTimeoutMs
+  readonly builtIns: ReadonlySet<string> = builtIns(true)
   readonly #wheel: TimerWheel
   readonly #ends = new Map<ServedCall, number>()
   readonly #ids = new Map<string, Set<string>>()

@@ -105,6 +105,15 @@ export function undeclared(): Plugin<{ adds: { tenant: string }; config: { TENAN
   }
 }
 
+export async function wrongStart(): Promise<void> {
+  const core = createCore({ config: { INTROSPECTION: false } })
+  await core.start({ ping: () => 1 }, { introspection: false })
+  // @ts-expect-error true or false
+  await core.start({ ping: () => 1 }, { introspection: 'off' })
+  // @ts-expect-error true or false
+  createCore({ config: { INTROSPECTION: 'off' } })
+}
+
 export function wrongFigures(): Plugin<{ stats: { counter: { calls: number } } }> {
   // @ts-expect-error nobody in the list counts under this name
   void createCore({ plugins: [headers()] }).stats.plugins.database

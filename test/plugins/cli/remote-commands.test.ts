@@ -67,6 +67,30 @@ describe('commands that ask a service', () => {
     expect([text.code, nobody.code]).to.deep.equal([0, 3])
   })
 
+  it('zask inspect, types and top say what to do where a service does not tell about itself', async () => {
+    const closed = { bind: 'tcp://127.0.0.1:*', signals: false, introspection: false }
+    const { endpoints } = await core.start(new Notes(), closed)
+    const at = endpoints[0] as string
+    const [inspected, types, top, called] = await Promise.all([
+      zask('inspect', at),
+      zask('types', at),
+      zask('top', at, '--once', '--interval', '0.1'),
+      zask('call', at, 'find', 'a'),
+    ])
+    for (const { stdout, stderr, code } of [inspected, types]) {
+      expect(stderr).to.equal(
+        `NameError: The service at ${at} answers, and does not tell what methods it has: it was started with introspection: ` +
+          'false, or INTROSPECTION = false in its config. Start it without, where that may be, or call a method whose ' +
+          'name you know.\n',
+      )
+      expect([stdout, code]).to.deep.equal(['', 1])
+    }
+    expect(top.stdout).to.match(
+      /notes .* plain .*tells no figures: start it without introspection: false to see them/,
+    )
+    expect([top.code, called.code]).to.deep.equal([0, 0])
+  })
+
   it('zask types writes an interface that a program compiles and runs with', async () => {
     const { stdout, code } = await zask('types', endpoint)
     expect(code).to.equal(0)

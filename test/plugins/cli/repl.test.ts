@@ -225,6 +225,26 @@ core.hooks.stopped.tap('late', async () => {
       ])
     })
 
+    it('says at TAB why it completes nothing, where a service does not tell its methods', async () => {
+      const { endpoint: quiet } = await cores.serve(new Sums(), { introspection: false })
+      const other = PseudoTerminal.start([process.execPath, ...script, quiet], {
+        env: { ZASK_REPL_HISTORY: '' },
+      })
+      try {
+        await other.until(({ text }) => text.endsWith('zask>'))
+        other.write('sums.ad')
+        const pressing = setInterval(() => other.write(keys.tab), 100)
+        await other.until(({ text }) =>
+          /was started with\s+introspection: false[^]+zask> sums\.ad$/.test(text),
+        )
+        clearInterval(pressing)
+        other.write(`d(1)${keys.enter}`)
+        await other.until(({ text }) => text.endsWith('zask> sums.add(1)\n2\nzask>'))
+      } finally {
+        await other.end()
+      }
+    })
+
     it('gives up what runs at Ctrl-C, and not itself', async () => {
       let running = 0
       let cancelled = 0

@@ -110,6 +110,15 @@ describe('a watched service', () => {
     expect((await look({ [ask]: stats({}) }))[0]).to.include({ state: 'up', service: 'users' })
   })
 
+  it('says why a zask server is plain, for as long as it is', async () => {
+    const { look } = watch()
+    const kept = new RemoteError('NameError', ask, '', { code: 'ZASK_METHOD_UNKNOWN' })
+    const plain = { [ask]: kept, [ping]: ['pong', 'users'] }
+    const problem = 'tells no figures: start it without introspection: false to see them'
+    expect((await look(plain))[0]).to.include({ state: 'plain', service: 'users', problem })
+    expect((await look(plain))[0]).to.include({ state: 'plain', problem })
+  })
+
   it('is refused where a gate says no', async () => {
     const { look } = watch()
     const no = new RemoteError('NoSuchAccessKeyException', "No such key 'None'.", '', {
