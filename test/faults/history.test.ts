@@ -41,6 +41,37 @@ describe('the history checker', () => {
 
   it('sees a call that nobody made', () => {
     expect(new History().problems(['call-9'])).deep.equal(['call-9 was run, and nobody called it'])
+    expect(new History().problems([], ['call-9'])).deep.equal(['call-9 was counted, and nobody called it'])
+  })
+
+  it('finds nothing where a counter has what was answered, and of what failed some that ran', () => {
+    const history = new History()
+    for (const ok of [true, true, false, false]) history.end(history.begin(1000), { ok })
+    const read = history.begin(1000, { reads: true })
+    history.end(read, { ok: true })
+    const ran = ['call-1', 'call-2', 'call-3', 'call-4', read]
+    expect(history.problems(ran, ['call-1', 'call-2'])).deep.equal([])
+    expect(history.problems(ran, ['call-2', 'call-3', 'call-1'])).deep.equal([])
+  })
+
+  const miscounted: Readonly<Record<string, [ok: boolean, runs: number, counts: number]>> = {
+    'was answered, and not counted': [true, 1, 0],
+    'was counted 2 times': [true, 1, 2],
+    'was counted, and never run': [false, 0, 1],
+  }
+  for (const [complaint, [ok, runs, counts]] of Object.entries(miscounted)) {
+    it(`sees a call that ${complaint}`, () => {
+      const history = new History()
+      history.end(history.begin(1000), { ok })
+      const [ran, kept] = [runs, counts].map((length) => Array.from({ length }, () => 'call-1'))
+      expect(history.problems(ran ?? [], kept)).deep.equal([`call-1 ${complaint}`])
+    })
+  }
+
+  it('sees a call that should only read, and was counted', () => {
+    const history = new History()
+    history.end(history.begin(1000, { reads: true }), { ok: true })
+    expect(history.problems(['call-1'], ['call-1'])).deep.equal(['call-1 reads, and has changed something'])
   })
 
   it('sees streams with a gap, or out of order, or silently short', () => {

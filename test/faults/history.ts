@@ -6,6 +6,9 @@ export interface Ending {
   readonly code?: string
   readonly sent?: boolean
   readonly message?: string
+  /** The class of the error at the service. */
+  readonly remoteName?: string
+  readonly retryable?: boolean
 }
 
 interface Call {
@@ -16,6 +19,7 @@ interface Call {
   readonly items: number[] | undefined
   /** Of a stream that was read to its end: how many items it has. */
   readonly length: number | undefined
+  readonly reads: boolean
   endings: Ending[]
   endedMs: number
 }
@@ -28,13 +32,16 @@ export class History {
   readonly #calls = new Map<string, Call>()
   #ids = 0
 
-  /** @param about `length`: the call is a stream, of so many items where nothing breaks it. */
-  begin(timeoutMs: number, about: { readonly length?: number } = {}): string {
+  /**
+   * @param about `length`: the call is a stream, of so many items where nothing breaks it. `reads`: it changes nothing
+   * where the service keeps what calls have changed.
+   */
+  begin(timeoutMs: number, about: { readonly length?: number; readonly reads?: boolean } = {}): string {
     const id = `call-${++this.#ids}`
-    const { length } = about
+    const { length, reads = false } = about
     const items = length === undefined ? undefined : []
     const startedMs = performance.now()
-    this.#calls.set(id, { id, startedMs, timeoutMs, items, length, endings: [], endedMs: 0 })
+    this.#calls.set(id, { id, startedMs, timeoutMs, items, length, reads, endings: [], endedMs: 0 })
     return id
   }
 
@@ -65,6 +72,11 @@ export class History {
     return this.#calls.size - this.count()
   }
 
+  /** How each call ended that has. */
+  get endings(): Ending[] {
+    return [...this.#calls.values()].flatMap(({ endings }) => endings)
+  }
+
   /** When the last of the calls ended that were begun by then; on the clock of `performance.now()`. */
   lastEnding(begunBy: number = Infinity): number {
     return Math.max(
@@ -90,19 +102,34 @@ export class History {
     return sums
   }
 
-  /** Everything that must not be; empty where all promises of a single call were kept. */
-  problems(ran: readonly string[]): string[] {
-    const runs = new Map<string, number>()
-    for (const id of ran) runs.set(id, (runs.get(id) ?? 0) + 1)
+  /**
+   * Everything that must not be; empty where all promises of a single call were kept.
+   *
+   * @param kept The ids of the calls whose change a database has, where there is one: a counter, with each of its
+   * steps. It must be between the number of calls that were answered and that with those that may have run added.
+   */
+  problems(ran: readonly string[], kept?: readonly string[]): string[] {
+    const runs = counted(ran)
+    const changes = kept && counted(kept)
     const problems = [...runs.keys()]
       .filter((id) => !this.#calls.has(id))
       .map((id) => `${id} was run, and nobody called it`)
+    for (const id of changes?.keys() ?? [])
+      if (!this.#calls.has(id)) problems.push(`${id} was counted, and nobody called it`)
     for (const call of this.#calls.values()) {
-      const complaint = complaintAbout(call, runs.get(call.id) ?? 0)
+      const complaint =
+        complaintAbout(call, runs.get(call.id) ?? 0) ??
+        (changes && complaintAboutChange(call, runs.get(call.id) ?? 0, changes.get(call.id) ?? 0))
       if (complaint !== undefined) problems.push(`${call.id} ${complaint}`)
     }
     return problems
   }
+}
+
+function counted(ids: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1)
+  return counts
 }
 
 function complaintAbout({ endings, items, length }: Call, runs: number): string | undefined {
@@ -117,6 +144,13 @@ function complaintAbout({ endings, items, length }: Call, runs: number): string 
   if (gap >= 0) return `has item ${items[gap]} where ${gap} belongs`
   if (ending.ok && items.length !== length) return `ended well with ${items.length} of ${length} items`
   return undefined
+}
+
+function complaintAboutChange({ endings, reads }: Call, runs: number, changes: number): string | undefined {
+  if (reads) return changes > 0 ? 'reads, and has changed something' : undefined
+  if (changes > 1) return `was counted ${changes} times`
+  if (changes > runs) return 'was counted, and never run'
+  return endings[0]?.ok === true && changes === 0 ? 'was answered, and not counted' : undefined
 }
 
 /** The ids that a service has written down, in that order. A line that a kill cut short was not run to its end. */

@@ -32,7 +32,7 @@ describe('docs/reliability.md', () => {
   }
 
   it('has figures for each promise of which something is measured, and for no other', () => {
-    const sources = globSync('test/faults/*.ts', { cwd: repository })
+    const sources = globSync('test/{faults,plugins}/**/*.ts', { cwd: repository })
     const measured = sources.flatMap((path) =>
       [...readFileSync(join(repository, path), 'utf8').matchAll(/\bmeasured\(\s*'(P\d+)'/g)].map(
         ([, id]) => id,

@@ -1,11 +1,19 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Client, type ClientOptions, type Core, createCore, ZaskError } from '../../core/index.ts'
+import {
+  type Client,
+  type ClientOptions,
+  type Core,
+  createCore,
+  RemoteError,
+  ZaskError,
+} from '../../core/index.ts'
 import { Child, type ChildOptions } from '../support/children.ts'
 import { TcpProxy, type Weather } from '../support/tcp-proxy.ts'
 import { type Ending, executed, History } from './history.ts'
 import { beatMs } from './scale.ts'
+import type { DatabaseVictim, DatabaseVictimOptions } from './database-victim.ts'
 import type { Victim, VictimOptions } from './victim.ts'
 
 /** A victim in a process of its own. */
@@ -33,6 +41,19 @@ export class Stage {
     return { child, endpoint: (await child.says('endpoint')) as string }
   }
 
+  /** Starts a victim that has a database, with a caller. */
+  async databaseVictim(
+    { start, ...options }: Omit<DatabaseVictimOptions, 'log'>,
+    heartbeat: { intervalMs: number } = { intervalMs: beatMs },
+  ): Promise<{ core: Core; client: Client<DatabaseVictim>; load: Load }> {
+    const child = this.child('../faults/database-victim.ts', {
+      log: this.log,
+      ...options,
+      start: { heartbeat, ...start },
+    })
+    return this.caller<DatabaseVictim>((await child.says('endpoint')) as string, { heartbeat })
+  }
+
   child(fixture: string, options: object, how: ChildOptions = {}): Child {
     const child = new Child(fixture, options, how)
     this.#close.push(async () => {
@@ -43,14 +64,14 @@ export class Stage {
     return child
   }
 
-  async caller(
+  async caller<V extends Victim = Victim>(
     endpoint: string,
     options: ClientOptions = {},
-  ): Promise<{ core: Core; client: Client<Victim>; load: Load }> {
+  ): Promise<{ core: Core; client: Client<V>; load: Load }> {
     const core = createCore({ config: { DEBUG: false } })
     this.#close.push(() => core.stop().catch(() => 0))
-    const client = await core.client<Victim>(endpoint, { heartbeat: { intervalMs: beatMs }, ...options })
-    return { core, client, load: new Load(client, this.history) }
+    const client = await core.client<V>(endpoint, { heartbeat: { intervalMs: beatMs }, ...options })
+    return { core, client, load: new Load(client as Client<Victim>, this.history) }
   }
 
   async proxy(endpoint: string, weather?: Weather): Promise<TcpProxy> {
@@ -70,9 +91,9 @@ export class Stage {
     return executed(this.log)
   }
 
-  /** What both logs have against each other. */
-  problems(): string[] {
-    return this.history.problems(this.executed())
+  /** What both logs have against each other, and against what a database has kept. */
+  problems(kept?: readonly string[]): string[] {
+    return this.history.problems(this.executed(), kept)
   }
 }
 
@@ -82,6 +103,8 @@ export class Load {
   readonly #history: History
   readonly #open = new Set<Promise<unknown>>()
   #timer: NodeJS.Timeout | undefined
+  #callers: Promise<unknown> = Promise.resolve()
+  #called = false
 
   constructor(client: Client<Victim>, history: History) {
     this.#client = client
@@ -89,8 +112,8 @@ export class Load {
   }
 
   /** A call that takes the service so long; resolves with its ending, never rejects. */
-  call(ms: number, timeoutMs = 30_000, method: 'mark' | 'spin' = 'mark'): Promise<Ending> {
-    const id = this.#history.begin(timeoutMs)
+  call(ms: number, timeoutMs = 30_000, method: 'mark' | 'spin' | 'read' = 'mark'): Promise<Ending> {
+    const id = this.#history.begin(timeoutMs, { reads: method === 'read' })
     return this.#keep(id, async () => {
       const answer = await this.#client.$call(method, [id, ms], { timeoutMs })
       if (answer !== id) throw new Error(`${id} was answered with ${String(answer)}`)
@@ -113,9 +136,23 @@ export class Load {
     this.#timer = setInterval(() => void this.call(ms(), timeoutMs), everyMs)
   }
 
+  /** So many callers that call again as soon as they have an ending, after a failure 20 ms later. */
+  callers(count: number, call: (caller: number) => Promise<Ending>): void {
+    this.#called = true
+    const caller = async (mine: number): Promise<void> => {
+      while (this.#called) {
+        const { ok } = await call(mine)
+        if (!ok) await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+    this.#callers = Promise.all(Array.from({ length: count }, (_, mine) => caller(mine)))
+  }
+
   /** Stops making calls, and waits for those that are open. */
   async settled(): Promise<void> {
     clearInterval(this.#timer)
+    this.#called = false
+    await this.#callers
     while (this.#open.size > 0) await Promise.all(this.#open)
   }
 
@@ -133,6 +170,10 @@ export class Load {
       const { message } = error as Error
       const { code, sent } = error instanceof ZaskError ? error : { code: 'no ZaskError', sent: undefined }
       ending = { ok: false, code, message, ...(sent !== undefined && { sent }) }
+      if (error instanceof RemoteError) {
+        const { remoteName, retryable } = error
+        ending = { ...ending, remoteName, ...(retryable !== undefined && { retryable }) }
+      }
     }
     this.#history.end(id, ending)
     return ending

@@ -5,7 +5,9 @@ import { mikroOrm } from 'zask/plugins/mikro-orm'
 import { testCore } from 'zask/testing'
 import { pause } from '../../support/cores.ts'
 import { collectGarbage } from '../../support/garbage.ts'
+import { measured } from '../../faults/measured.ts'
 import { PostgresServer } from '../../support/postgres.ts'
+import { figures } from './users.ts'
 
 const Entry = defineEntity({
   name: 'Entry',
@@ -124,12 +126,22 @@ describe('thousands of calls with a database', function () {
          and pid <> pg_backend_pid()`,
       )
     expect(open).to.deep.equal([])
+    const { rolledBack, cancelled, now } = figures(core)
+    expect(now).to.deep.equal({ sessions: 0 })
+    // A forgotten transaction is rolled back for the method; one of a query that was cancelled may be so before.
+    expect(rolledBack).to.be.at.least(
+      kinds.filter((kind) => kind === 3 || kind === 4 || (kind >= 13 && kind <= 15)).length,
+    )
+    expect(cancelled).to.be.above(0)
     await db.run(async () => {
       expect(await db.query(Entry).filterBy({ kept: false }).count()).to.equal(0)
       expect(await db.query(Entry).filterBy({ kept: true }).count()).to.equal(
         kinds.filter((kind) => kind >= 16 && kind <= 18).length,
       )
     })
+    measured('P18', 'connections still in use', pool.totalCount - pool.idleCount, `after ${calls} calls`)
+    measured('P18', 'transactions rolled back because they were left open', rolledBack, `of ${calls} calls`)
+    measured('P18', 'memory after the last three quarters of the calls', grownMiB, 'MiB')
     expect(grownMiB).to.be.lessThan(4)
   })
 })
