@@ -66,6 +66,14 @@ export class BindFigures {
   }
   /** Those that are guarded, for the bind and each of its replicas. */
   readonly pools: PoolGauge[] = []
+  readonly #lost = new WeakSet()
+
+  /** A connection has broken, or is to be given up. Whoever notices says so: each counts once. */
+  connectionLost(client: object): void {
+    if (this.#lost.has(client)) return
+    this.#lost.add(client)
+    this.pool.lost++
+  }
 
   report(): BindReport {
     const { sessions, ended, queries, failed, cancelled, timedOut, lockTimeouts, lockWaits, rolledBack } =

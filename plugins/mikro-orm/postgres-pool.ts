@@ -6,7 +6,7 @@ export interface PooledClient {
   readonly processID?: number
   release(destroy?: Error | boolean): void
   query(...args: unknown[]): unknown
-  once(event: 'end', listener: () => void): unknown
+  once(event: 'end' | 'error', listener: () => void): unknown
   removeListener(event: 'end', listener: () => void): unknown
 }
 
@@ -14,8 +14,8 @@ export interface PooledClient {
 export interface ClientPool extends ControlPool, PoolGauge {
   connect(callback?: unknown): Promise<PooledClient> | undefined
   end(...args: unknown[]): unknown
-  /** `connect`: one was made; `error`: one broke that nobody held. */
-  on(event: 'connect' | 'error', listener: () => void): unknown
+  /** A connection was made. */
+  on(event: 'connect', listener: (client: PooledClient) => void): unknown
 }
 
 /** Who holds connections: the session of a call. */
@@ -47,8 +47,11 @@ export function guardPool(
   const canceller = new PostgresCanceller(pool)
   let ending = false
   figures.pools.push(pool)
-  pool.on('connect', () => void figures.pool.connected++)
-  pool.on('error', () => void figures.pool.lost++)
+  pool.on('connect', (client) => {
+    figures.pool.connected++
+    // It comes for each one that the other side ends, be it held or not.
+    client.once('error', () => figures.connectionLost(client))
+  })
   pool.end = (...args) => {
     ending = true
     canceller.close()
@@ -119,7 +122,7 @@ class HeldClient {
     Reflect.deleteProperty(client, 'query')
     const release = (): void => {
       const broken = destroy ?? this.#broken
-      if (broken !== false) this.#figures.pool.lost++
+      if (broken !== false) this.#figures.connectionLost(client)
       this.#owner?.returned(client)
       this.#release(broken)
     }
