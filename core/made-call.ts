@@ -351,8 +351,9 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     if (ok) stats.made.ok++
     else stats.made.failed++
     if (!hooks.afterCall.used) return
-    const known = { durationMs: this.elapsedMs(), ...(items === undefined ? {} : { items }) }
-    const outcome: Outcome = ok ? { ok, value: result, ...known } : { ok, error: result, ...known }
+    const durationMs = this.elapsedMs()
+    let outcome: Outcome = ok ? { ok, value: result, durationMs } : { ok, error: result, durationMs }
+    if (items !== undefined) outcome = { ...outcome, items }
     // Here the event of a socket or a timer runs: the current call is to be that of the caller, as in beforeCall.
     if (storage.getStore() === this.parent) void hooks.afterCall.run(this, outcome)
     else storage.run(this.parent, (made) => void hooks.afterCall.run(made, outcome), this)
