@@ -9,6 +9,30 @@ export interface TargetState {
   readonly served: number
   readonly dropped: Readonly<Record<string, number>>
   readonly refused: Readonly<Record<string, number>>
+  /** The longest the event loop was held up so far, in milliseconds of its own processor time. */
+  readonly longestTurnMs: number
+}
+
+/**
+ * Looks how long the event loop worked at one go. In time of its thread: where the machine is busy with other things, what
+ * a clock shows says nothing.
+ */
+class TurnWatch {
+  longestMs = 0
+  #lastUs = this.#usedUs()
+
+  constructor() {
+    setInterval(() => {
+      const now = this.#usedUs()
+      this.longestMs = Math.max(this.longestMs, (now - this.#lastUs) / 1000)
+      this.#lastUs = now
+    }, 2).unref()
+  }
+
+  #usedUs(): number {
+    const { user, system } = process.threadCpuUsage()
+    return user + system
+  }
 }
 
 /** The service that is fuzzed, in a process of its own that has little memory. */
@@ -42,11 +66,13 @@ export class Target {
       served: served.ok + served.failed,
       dropped: wire.dropped,
       refused: wire.refused,
+      longestTurnMs: turns.longestMs,
     }
   }
 }
 
 const core = createCore({ config: { DEBUG: false } })
+const turns = new TurnWatch()
 // How it encrypts, if it is to.
 core.config.fromPrefixedEnv('TARGET_')
 

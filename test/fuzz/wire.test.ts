@@ -64,8 +64,10 @@ describe('a server on a port that anybody can write to', function () {
     }
     const grown = (state.rssBytes - before.rssBytes) / MiB
     console.log(
-      `      ${what}; slowest good answer ${slowestMs.toFixed(0)} ms, resident memory +${grown.toFixed(0)} MiB`,
+      `      ${what}; slowest good answer ${slowestMs.toFixed(0)} ms, longest turn ${state.longestTurnMs.toFixed(0)} ms, ` +
+        `resident memory +${grown.toFixed(0)} MiB`,
     )
+    expect(state.longestTurnMs, again('wire')).to.be.below(250)
     // A channel that a credit has opened waits 30 s for its request, though nobody is there any more to make it.
     expect(state.channels, again('wire')).to.be.at.most(isWhole ? 0 : 20)
     expect((state.liveBytes - before.liveBytes) / MiB, again('wire')).to.be.below(16)
