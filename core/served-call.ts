@@ -1,13 +1,14 @@
 import { deadlineKey, isConfigError, refusedKey, sendError, toWireError } from './answer.ts'
 import { LiveCall, type Outcome } from './call.ts'
 import { ZaskError } from './errors.ts'
-import { hookTimeout } from './hook-timeout.ts'
 import { answerBuiltIn, statsMethod } from './introspection.ts'
 import { isThenable, type ItemSource, itemSourceOf } from './item-source.ts'
 import type { Kernel } from './kernel.ts'
+import { longestTimerMs } from './limits.ts'
 import { type Overdue, overdue } from './overdue.ts'
 import type { ServerStats, ServiceFigures } from './service-stats.ts'
 import type { Service } from './service.ts'
+import { type Ending, observe, type Observing } from './session-end.ts'
 import type { Channel, ChannelListener } from './wire/channel.ts'
 import type { Event } from './wire/event.ts'
 
@@ -31,7 +32,7 @@ export interface ServedCallOwner {
  * The server-side life of one call: gate, method, answer, observers, end of session. Whatever happens, the session
  * ends exactly once.
  */
-export class ServedCall extends LiveCall implements ChannelListener, Overdue {
+export class ServedCall extends LiveCall implements ChannelListener, Overdue, Ending {
   readonly side = 'server'
   readonly parent = undefined
   /** Among the running calls of its pool; -1: it is none of them. */
@@ -45,9 +46,9 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
   #items: number | undefined
   #iterator: ItemSource | undefined
   #returning: Promise<void> | undefined
-  #observing: Observing | undefined
   /** @internal What is waited for, where time may run out: taps of `beforeCall`, or a reader. */
   awaits: 'gate' | 'reader' | undefined = undefined
+  /** @internal */ observing: Observing | undefined = undefined
   #started = false
   #ended = false
 
@@ -69,7 +70,7 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
       request.malformed ?? (Array.isArray(request.args) ? undefined : 'the arguments are no array')
     channel.listener = this
     const remainingMs = request.headers[deadlineKey]
-    if (typeof remainingMs === 'number' && remainingMs >= 0 && remainingMs < 2 ** 31) {
+    if (typeof remainingMs === 'number' && remainingMs >= 0 && remainingMs <= longestTimerMs) {
       this.expireAfter(remainingMs)
       owner.kernel.wheel.schedule(this, remainingMs, this.startedMs)
     }
@@ -125,7 +126,7 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
 
   /** The deadline has passed; or, after that, the time a method has to react to it; or that of the observers. */
   override onTimer(): void {
-    if (this.#observing !== undefined) return this.#goOn(this.#observing)
+    if (this.observing !== undefined) return this.observing.onTimer()
     if (this.#outcome !== undefined) return this.#end()
     const error = overdue(this, this.#owner.kernel)
     this.#answerError(error)
@@ -142,8 +143,8 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
     call.#gate()
   }
 
-  static #look(this: void, call: ServedCall): void {
-    call.#observe()
+  static #observe(this: void, call: ServedCall): void {
+    observe(call, call.#owner)
   }
 
   #gate(): void {
@@ -354,45 +355,8 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
     if (this.#items !== undefined) figures.streams--
     kernel.wheel.cancel(this)
     if (!kernel.hooks.afterCall.used && !kernel.hooks.sessionEnd.used) this.#owner.onEnded(this)
-    else if (kernel.storage.getStore() === this) this.#observe()
-    else kernel.storage.run(this, ServedCall.#look, this)
-  }
-
-  #observe(): void {
-    const after = this.#owner.kernel.hooks.afterCall.run(this, this.#outcome as Outcome)
-    if (after === undefined) this.#endSession()
-    else this.#await('afterCall', after, () => this.#endSession())
-  }
-
-  #endSession(): void {
-    const ending = this.#owner.kernel.hooks.sessionEnd.run(this)
-    if (ending === undefined) this.#owner.onEnded(this)
-    else this.#await('sessionEnd', ending, () => this.#owner.onEnded(this))
-  }
-
-  /** Waits for observers, but not for ever: one that hangs would keep the call's place, and the core from stopping. */
-  #await(hook: 'afterCall' | 'sessionEnd', running: Promise<void>, next: () => void): void {
-    const { kernel } = this.#owner
-    const observing = {
-      hook,
-      proceed: () => {
-        if (this.#observing !== observing) return
-        this.#observing = undefined
-        kernel.wheel.cancel(this)
-        kernel.storage.run(this, next, undefined)
-      },
-    }
-    this.#observing = observing
-    kernel.wheel.schedule(this, kernel.limits.hookTimeoutMs)
-    void running.then(observing.proceed)
-  }
-
-  #goOn({ hook, proceed }: Observing): void {
-    const { limits, stats } = this.#owner.kernel
-    const error = hookTimeout(hook, [this.heldBy?.plugin ?? ''], limits.hookTimeoutMs)
-    stats.met.hookTimeoutMs++
-    this.log.error({ hook }, `the call goes on without its observers: ${error.message}`)
-    proceed()
+    else if (kernel.storage.getStore() === this) ServedCall.#observe(this)
+    else kernel.storage.run(this, ServedCall.#observe, this)
   }
 
   /** The session has ended. */
@@ -404,10 +368,4 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue {
   get outcome(): Outcome | undefined {
     return this.#outcome
   }
-}
-
-/** Observers that are waited for, and what comes after them. */
-interface Observing {
-  readonly hook: 'afterCall' | 'sessionEnd'
-  readonly proceed: () => void
 }

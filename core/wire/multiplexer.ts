@@ -315,13 +315,10 @@ export class ServerMultiplexer extends Multiplexer {
 
   protected override onUnrouted(peer: Peer, event: Event): void {
     const { id, name } = event
-    if (event.responseTo !== undefined && name === readEvent && this.#farewell !== undefined) {
-      this.#farewell.done(peer)
-      return
-    }
     if (event.responseTo !== undefined) {
+      if (name === readEvent && this.#farewell !== undefined) this.#farewell.done(peer)
       // Late beats and credit for a call that has ended: normal, and zerorpc drops them as well.
-      this.counters.drop('unknown channel')
+      else this.counters.drop('unknown channel')
       return
     }
     if (id === undefined) {
