@@ -3,6 +3,7 @@ import type { BindFigures } from './bind-figures.ts'
 import type { DatabaseAddress } from './database-uri.ts'
 import { type ClientPool, type ConnectionHolder, guardPool } from './postgres-pool.ts'
 import type { BindSettings } from './settings.ts'
+import { type SqliteConnection, takeTurns } from './sqlite-turns.ts'
 
 export interface ConnectionLimits {
   /** Longest time of a statement; null: none. */
@@ -40,6 +41,12 @@ export function connectionOptions(
       ...own.pool,
     },
     driverOptions: driverOptions(address),
+    ...(address.dialect === 'sqlite' && {
+      async onCreateConnection(connection: unknown) {
+        takeTurns(connection as SqliteConnection)
+        await own.onCreateConnection?.(connection)
+      },
+    }),
     ...(replicas.length > 0 && {
       replicas: replicas.map((replica) => ({ ...place(replica), driverOptions: driverOptions(replica) })),
     }),
