@@ -131,6 +131,7 @@ class LiveCore {
     declareCurve(this.config)
     this.#hooks = new HookSet({
       onObserverError: (error, { hook, plugin }) => {
+        this.#stats.hooksFailed++
         const { message } = describeThrown(error)
         this.#log.error({ err: error, plugin, hook }, `plugin ${plugin} failed in ${hook}: ${message}`)
       },

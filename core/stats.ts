@@ -30,7 +30,10 @@ export interface StatsReport<P = Readonly<Record<string, object>>> {
   readonly wire: {
     readonly eventsIn: number
     readonly messagesOut: number
+    /** Connections that broke under calls, or whose peer read too slowly to be kept. */
     readonly lostPeers: number
+    /** Calls and streams given up because their peer was silent for two beats, although its connection stood. */
+    readonly missedBeats: number
     /** What came in and was not used, by reason. */
     readonly dropped: Readonly<Record<string, number>>
     /** Connections that were turned away before they could say anything, by reason. */
@@ -40,6 +43,8 @@ export interface StatsReport<P = Readonly<Record<string, object>>> {
   readonly limits: Readonly<MetLimits & MetLimitsAbove>
   /** Each service that is served, as it answers `_zask_stats` itself. */
   readonly services: readonly ServiceStats[]
+  /** Observers of plugins that failed while nothing else did; the log names each. */
+  readonly hooks: { readonly failed: number }
   /** What plugins count, each under its name; missing where it counts nothing, or could not say. */
   readonly plugins: Readonly<Partial<P>>
 }
@@ -60,13 +65,14 @@ export class CoreStats {
   running = 0
   queued = 0
   calling = 0
+  hooksFailed = 0
 
   report(
     counters: WireCounters,
     channels: number,
     timers: number,
   ): Omit<StatsReport, 'services' | 'plugins'> {
-    const { running, queued, calling } = this
+    const { running, queued, calling, hooksFailed } = this
     return {
       served: { ...this.served },
       made: { ...this.made },
@@ -75,9 +81,11 @@ export class CoreStats {
         eventsIn: counters.eventsIn,
         messagesOut: counters.messagesOut,
         lostPeers: counters.lostPeers,
+        missedBeats: counters.missedBeats,
         dropped: Object.fromEntries(counters.dropped),
         refused: Object.fromEntries(counters.refused),
       },
+      hooks: { failed: hooksFailed },
       limits: { ...counters.met, ...this.met },
     }
   }

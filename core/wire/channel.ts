@@ -210,6 +210,7 @@ export class Channel extends TimerEntry {
     const patienceMs = 2 * Math.max(heartbeatMs, active && isZask ? (beatMs ?? 0) : this.#peerIntervalMs)
     const silent = judged && now > this.#heardMs + patienceMs
     if (silent && this.#suspected) {
+      this.peer.counters.missedBeats++
       this.lose(
         new ZaskError('ZASK_PEER_LOST', `Lost remote after ${patienceMs / 1000}s heartbeat`, {
           sent: true,

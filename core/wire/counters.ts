@@ -37,6 +37,7 @@ export class WireCounters {
   eventsIn = 0
   messagesOut = 0
   lostPeers = 0
+  missedBeats = 0
   /** Frames and events that were not used, by reason. Reasons are ours and few: the peer cannot make new ones. */
   readonly dropped: Map<string, number> = new Map()
   readonly met: MetLimits = {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { createCore, type Plugin, type PluginCore } from '../../core/index.ts'
-import { Cores } from '../support/cores.ts'
+import { createCore, createLogger, type Plugin, type PluginCore } from '../../core/index.ts'
+import { Cores, failure } from '../support/cores.ts'
 
 type CountingCore = PluginCore<{ stats: Record<string, object> }>
 
@@ -11,6 +11,36 @@ function counting(
 ): Plugin<{ stats: Record<string, object> }> {
   return { name, apply }
 }
+
+function fail(): never {
+  throw new Error('on purpose')
+}
+
+describe('core.stats.hooks', () => {
+  const cores = new Cores()
+  afterEach(() => cores.close())
+
+  it('counts observers that failed, and no gate: what that ends is counted as a call', async () => {
+    const clumsy: Plugin = {
+      name: 'clumsy',
+      apply({ hooks }) {
+        hooks.beforeCall.tap('clumsy', ({ side, method }) => {
+          if (side === 'server' && method === 'gated') fail()
+        })
+        hooks.afterCall.tap('clumsy', ({ side }) => void (side === 'server' && fail()))
+      },
+    }
+    const core = cores.make([clumsy])
+    core.setLogger(createLogger({ write: () => undefined }))
+    const service = { gated: () => 1, open: () => 2 }
+    const { endpoints } = await core.start(service, { bind: 'tcp://127.0.0.1:*', signals: false })
+    const client = await core.client<typeof service>(endpoints)
+    expect(await client.open()).equal(2)
+    expect((await failure(client.gated())).message).equal('on purpose')
+    expect(core.stats.hooks).deep.equal({ failed: 2 })
+    expect(core.stats.served).include({ ok: 1, failed: 1 })
+  })
+})
 
 describe('what plugins count', () => {
   const cores = new Cores()

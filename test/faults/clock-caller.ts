@@ -44,6 +44,8 @@ say({
     timedOutAfterMs: await late,
     steppedTo,
     serverSteppedTo,
+    made: core.stats.made,
+    wires: [core.stats, (await victim.state()).stats].map(({ wire }) => wire),
   },
 })
 await core.stop()

@@ -54,6 +54,7 @@ describe('F1: a server that is killed in the middle of calls', function () {
     const { core, load } = await stage.caller(endpoint)
     const gaveUp = await Promise.all(Array.from({ length: 50 }, () => load.call(0, 300)))
     expect(gaveUp.every(({ code, sent }) => code === 'ZASK_PEER_UNREACHABLE' && sent === false)).equal(true)
+    expect(core.stats.made).include({ ok: 0, failed: gaveUp.length })
     const patient = Array.from({ length: 50 }, () => load.call(0, 60_000))
     await sleep(full ? 15_000 : 1500)
     const { child: served } = await stage.victim({ start: { bind: endpoint } })

@@ -40,6 +40,7 @@ describe('F2: a server that stands still (SIGSTOP), and goes on', function () {
     // Their sessions have ended there as well: 200 calls and 100 streams that nobody waits for.
     expect(state.stats.served.failed).at.least(250)
     expect(state.stats.now.channels).equal(1)
+    expect(state.stats.wire.lostPeers).at.least(1)
     expect(stage.problems()).deep.equal([])
     measured('P3', `SIGSTOP until the last of 300 calls had failed, beats of ${beatMs} ms`, seenMs, 'ms')
     measured('P3', 'SIGCONT until a call is answered', backMs, 'ms')

@@ -2,6 +2,7 @@ import { existsSync, globSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { StatsReport } from '../../core/index.ts'
 import { measured } from './measured.ts'
 import { beatMs, full } from './scale.ts'
 import { Stage } from './stage.ts'
@@ -54,6 +55,9 @@ describe('F5: a wall clock that is set', function () {
     }
     expect(seen.failures).deep.equal([])
     expect(seen.answered).equal(10)
+    // The one call that failed is the one that was to; nobody was taken for dead, at either end.
+    expect(seen.made.failed).equal(1)
+    for (const wire of seen.wires) expect(wire).include({ lostPeers: 0, missedBeats: 0 })
     expect(seen.timedOutAfterMs).within(timeoutMs - 20, timeoutMs + 3000)
     expect(child.process.exitCode).equal(null)
     measured(
@@ -73,4 +77,7 @@ interface Seen {
   readonly timedOutAfterMs: number
   readonly steppedTo: number[]
   readonly serverSteppedTo: number[]
+  readonly made: StatsReport['made']
+  /** As the caller counts them, and the service. */
+  readonly wires: StatsReport['wire'][]
 }

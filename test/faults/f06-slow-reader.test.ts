@@ -66,6 +66,7 @@ describe('F6: a caller that asks for much and reads nothing', function () {
     measured('P9', 'p99 of four others while a fifth reads 200 MiB a second', calmMs, 'ms')
     measured('P9', 'p99 of four others while that reader stands still', busyMs, 'ms')
     expect(state.stats.wire.lostPeers).equal(1)
+    expect(state.stats.limits.maxPendingBytes).equal(1)
     expect(peak - before).below(128 * MiB)
     expect(busyMs).below(Math.max(10 * calmMs, 500))
   })

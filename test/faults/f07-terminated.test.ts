@@ -86,6 +86,9 @@ describe('F7: SIGTERM under load', function () {
     await load.settled()
     expect(stage.history.summary).deep.equal({ ok: 101 })
     expect(await child.exited).include({ code: 0 })
+    const { served } = (await child.says('stats')) as StatsReport
+    expect(served.ok).above(100)
+    expect(served.failed).equal(0)
     expect(stage.problems()).deep.equal([])
     measured('P14', 'answers lost to a caller that was busy for 700 ms when its server stopped', 0, 'of 100')
   })
@@ -94,7 +97,7 @@ describe('F7: SIGTERM under load', function () {
     const stage = new Stage()
     stages.push(stage)
     const { child, endpoint } = await stage.victim()
-    const { load } = await stage.caller(endpoint)
+    const { core, load } = await stage.caller(endpoint)
     await untilAnswered(load)
     const open = load.call(60_000)
     await sleep(100)
@@ -106,6 +109,7 @@ describe('F7: SIGTERM under load', function () {
     expect(await child.exited).include({ code: 1 })
     const exitMs = performance.now() - told
     expect(await open).include({ ok: false, code: 'ZASK_PEER_LOST' })
+    expect(core.stats.wire.lostPeers).equal(1)
     expect(stage.problems()).deep.equal([])
     measured('P14', 'second SIGTERM until the process has ended', exitMs, 'ms')
     expect(exitMs).below(3000)

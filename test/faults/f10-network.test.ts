@@ -41,7 +41,7 @@ describe('F10: a bad network', function () {
   for (const [how, weatherAt] of Object.entries(cuts)) {
     it(`whose connections are ${how} at any byte breaks the call of that connection at most, and the next one gets through`, async () => {
       const { endpoint } = await stage.victim()
-      const { load: witness } = await stage.caller(endpoint)
+      const { client: asked, load: witness } = await stage.caller(endpoint)
       const offsets = Array.from({ length: 301 }, (_, at) => at).filter((at) => at % times(1, 13) === 0)
       let lost = 0
       const cutAt = async (at: number): Promise<void> => {
@@ -66,6 +66,8 @@ describe('F10: a bad network', function () {
       expect(broken).within(1, offsets.length)
       // A connection may break with nothing but unsent calls on it, which then go by the next one.
       expect(lost).at.least(broken)
+      // Those cut in their handshake were no connections yet, and are counted where they came.
+      expect((await asked.state()).stats.wire.refused['unfinished handshake']).above(0)
       measured(
         'P1',
         `calls that never ended, connections ${how} at ${offsets.length} offsets`,
@@ -77,7 +79,7 @@ describe('F10: a bad network', function () {
 
   it('that sends bytes twice ends that connection, and none but its calls', async () => {
     const { endpoint } = await stage.victim()
-    const { core: other, load: witness } = await stage.caller(endpoint)
+    const { core: other, client: asked, load: witness } = await stage.caller(endpoint)
     await untilAnswered(witness)
     for (let chunk = 0; chunk < times(12, 6); chunk++) {
       const proxy = await stage.proxy(endpoint, { duplicate: chunk })
@@ -88,6 +90,9 @@ describe('F10: a bad network', function () {
       expect((await witness.call(0)).ok).equal(true)
     }
     expect(other.stats.wire.lostPeers).equal(0)
+    const { dropped, refused } = (await asked.state()).stats.wire
+    // Which one depends on where in the conversation the bytes were.
+    expect(Object.keys({ ...dropped, ...refused })).not.deep.equal([])
     // A request that arrives twice with the same id: the duplicate is dropped while the first runs. Else it is a
     // request like any other to the service, and only a network below TCP could do that.
     expect(stage.problems().filter((problem) => !problem.includes('was run 2 times'))).deep.equal([])

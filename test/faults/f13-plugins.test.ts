@@ -1,6 +1,13 @@
 import { expect } from 'chai'
+import type { StatsReport } from '../../core/index.ts'
+import type { Child } from '../support/children.ts'
 import { full } from './scale.ts'
 import { Stage } from './stage.ts'
+
+/** Its figures, as it ended. */
+async function statsOf(child: Child): Promise<StatsReport> {
+  return (await child.says('stats')) as StatsReport
+}
 
 describe('F13: a plugin that fails', function () {
   this.timeout(full ? 120_000 : 60_000)
@@ -16,6 +23,7 @@ describe('F13: a plugin that fails', function () {
         // An observer: the service is up already, and stays so.
         expect(child.said).deep.include({ answered: 'here' })
         expect(child.errors).match(/plugin clumsy failed in started: on purpose/)
+        expect(await statsOf(child)).deep.include({ hooks: { failed: 1 } })
         expect(code).equal(0)
         return
       }
@@ -33,6 +41,9 @@ describe('F13: a plugin that fails', function () {
       expect(child.said).deep.include({ answered: 'here' })
       expect(child.errors).match(new RegExp(`plugin clumsy failed in ${where}: on purpose`))
       expect(child.errors).not.match(/unhandled|uncaught/i)
+      const { hooks, served } = await statsOf(child)
+      expect(hooks.failed).at.least(1)
+      expect(served.failed).equal(0)
       expect(code).equal(0)
     })
   }
@@ -42,6 +53,7 @@ describe('F13: a plugin that fails', function () {
     const { code } = await child.exited
     expect(child.said).deep.include({ answered: 'RemoteError: on purpose' })
     expect(child.errors).equal('')
+    expect((await statsOf(child)).served).include({ ok: 0, failed: 1 })
     expect(code).equal(0)
   })
 })

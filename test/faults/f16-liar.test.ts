@@ -68,6 +68,8 @@ describe('F16: a server that lies', function () {
     )
     // The late answers are dropped, and counted.
     await until(() => (core.stats.wire.dropped['unknown channel'] ?? 0) > 2.5 * (1000 / lies.length))
+    expect(core.stats.wire.dropped).include.keys('not msgpack')
+    expect(core.stats.limits.credit).at.least(1000 / lies.length - 1)
     expect(core.stats.now).deep.equal({ running: 0, queued: 0, calling: 0, channels: 0, timers: 0 })
     expect(core.stats.made.ok + core.stats.made.failed).equal(1000)
     measured('P1', 'the latest of 1,000 calls to a lying server, beyond its timeout', overrunMs, 'ms')

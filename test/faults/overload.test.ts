@@ -48,6 +48,7 @@ describe('L1: ten times as many calls as a service can do', function () {
     const { rss, stats } = await client.state()
     expect(Object.keys(stage.history.summary)).have.members(['ok', 'ZASK_SERVER_OVERLOADED'])
     expect(stats.served.overloaded).equal(refusedMs.length)
+    expect(stats.limits.queueSize).equal(refusedMs.length)
     expect(stage.problems()).deep.equal([])
     measured('P16', 'work done under ten times the load', (pressed / peak) * 100, '% of the peak')
     measured('P16', 'refused, as the caller sees it, p50', quantile(refusedMs, 0.5), 'ms')
@@ -60,7 +61,7 @@ describe('L1: ten times as many calls as a service can do', function () {
 
   it('wait in the queue at the expense of their own time: what is late there never runs', async () => {
     const { endpoint } = await stage.victim({ start: { ...start, poolSize: 1 } })
-    const { load } = await stage.caller(endpoint, { heartbeat })
+    const { client, load } = await stage.caller(endpoint, { heartbeat })
     await untilAnswered(load)
     const first = load.call(1500)
     await sleep(50)
@@ -68,6 +69,9 @@ describe('L1: ten times as many calls as a service can do', function () {
     expect(new Set(late.map(({ code }) => code))).deep.equal(new Set(['ZASK_CALL_TIMEOUT']))
     expect(await first).deep.equal({ ok: true })
     expect(stage.executed()).have.length(2)
+    const { limits, served } = (await client.state()).stats
+    expect(limits.poolSize).equal(late.length)
+    expect(served.failed).equal(late.length)
     expect(stage.problems()).deep.equal([])
     measured('P16', 'calls that ran after their time in the queue was over', 0, `of ${late.length}`)
   })

@@ -30,13 +30,14 @@ describe('R3: streams', function () {
     for (let round = 0; round < times(10, 3); round++) {
       // From the client to the server goes little but credit: a stream lives by a few hundred bytes of it.
       proxy.weather = {}
-      const { client, load } = await stage.caller(proxy.endpoint)
+      const { core, client, load } = await stage.caller(proxy.endpoint)
       await untilAnswered(load)
       for (let stream = 0; stream < streams; stream++) void load.stream(1_000_000, 0)
       await sleep(50 + Math.random() * 200)
       if (round % 2 === 0) proxy.reset()
       else proxy.swallow()
       await load.settled()
+      expect(core.stats.wire.lostPeers).equal(1)
       await client.$close()
     }
     const { ok, ...others } = stage.history.summary

@@ -9,6 +9,8 @@ export interface VictimOptions {
   readonly log: string
   readonly start?: StartOptions
   readonly rules?: readonly FaultRule[]
+  /** From when on whatever holds up the event loop is noticed. */
+  readonly blockedLoopMs?: number
   /** Where the plugin access-log writes, if it is to be there. */
   readonly accessLog?: string
 }
@@ -81,8 +83,15 @@ export class Victim {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const { log, start, rules, accessLog: path } = JSON.parse(process.argv[2] ?? '{}') as VictimOptions
+  const {
+    log,
+    start,
+    rules,
+    blockedLoopMs,
+    accessLog: path,
+  } = JSON.parse(process.argv[2] ?? '{}') as VictimOptions
   const core = createCore({
+    ...(blockedLoopMs !== undefined && { blockedLoopMs }),
     plugins: [
       ...(rules === undefined ? [] : [faults({ rules })]),
       ...(path === undefined ? [] : [accessLog({ device: true })]),
