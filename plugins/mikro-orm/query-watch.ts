@@ -44,9 +44,9 @@ interface QueryContext {
 }
 
 /**
- * Counts the statements of a connection, for its bind and for the session they belong to, and ends those that were given to the
- * connection itself, `em.getConnection().execute(sql)`, with the session, too. MikroORM's own log of statements knows
- * whole milliseconds only, and is not asked where it is off.
+ * Counts the statements of a connection, for its bind and for the session they belong to, and ends those that were
+ * given to the connection itself, `em.getConnection().execute(sql)`, with the session, too. MikroORM's own log of
+ * statements knows whole milliseconds only, and is not asked where it is off.
  */
 export function watchQueries(connection: Connection, bind: WatchedBind, host: WatchHost): void {
   const { name: bindName, figures, cancels } = bind
