@@ -1,5 +1,5 @@
-import { hash, randomBytes } from 'node:crypto'
 import { type Call, type Config, type Plugin, ZaskError } from '../core/index.ts'
+import { createKeyCheck, type KeyCheck, maxKeyLength } from './headers/key-check.ts'
 import { isRecord } from './record.ts'
 
 /** Who may call a service, and as whom it is called. Other keys belong to other plugins. */
@@ -27,9 +27,6 @@ export interface HeadersAdds {
    */
   accessKey: string | undefined
 }
-
-/** Longer keys are refused unread: hashing megabytes for strangers would be work they choose. */
-const maxKeyLength = 1024
 
 /**
  * Clients say who they are and which version they mean; servers refuse a wrong version and an unknown key.
@@ -99,24 +96,6 @@ function admit(call: Call & HeadersAdds, config: Config, isKnown: KeyCheck): voi
   if ((key === undefined || key === null) && settings.allow_missing_key === true) return
   if (typeof key === 'string' && isKnown(key, keys)) return
   throw new ZaskError('ZASK_HEADERS_KEY_UNKNOWN', `No such key '${shown(key)}'.`)
-}
-
-type KeyCheck = (key: string, keys: readonly string[]) => boolean
-
-/**
- * Compares hashes salted with what no caller knows: how long a look-up takes says nothing about the keys. A list is
- * hashed once; config is frozen, so a changed list is another object.
- */
-function createKeyCheck(): KeyCheck {
-  const salt = randomBytes(32).toString('base64')
-  const hashed = new WeakMap<readonly string[], ReadonlySet<string>>()
-  const digest = (key: string): string => hash('sha256', salt + key, 'base64')
-  return (key, keys) => {
-    if (key.length > maxKeyLength) return false
-    let known = hashed.get(keys)
-    if (known === undefined) hashed.set(keys, (known = new Set(keys.map(digest))))
-    return known.has(digest(key))
-  }
 }
 
 function settingsAt(config: Config, key: string): ServiceKeys | undefined {

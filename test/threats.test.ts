@@ -20,11 +20,13 @@ import { Dealer, type SocketOptions } from 'zeromq'
 import { accessLog } from 'zask/plugins/access-log'
 import { debugLog } from 'zask/plugins/debug-log'
 import { headers } from 'zask/plugins/headers'
+import { mikroOrm } from 'zask/plugins/mikro-orm'
 import { requestChain } from 'zask/plugins/request-chain'
 import { corpus } from './fuzz/corpus.ts'
 import type { Target } from './fuzz/target.ts'
 import { greeting, soundConversation } from './fuzz/zmtp.ts'
 import { mkfifo, scratchFolder } from './plugins/log-file/support.ts'
+import { figures, User } from './plugins/mikro-orm/users.ts'
 import { failure, until } from './support/cores.ts'
 import { ListeningProxy } from './support/listening-proxy.ts'
 import { callWith, Guarded, otherKey, rightKey, serveGuarded } from './support/guarded.ts'
@@ -162,17 +164,29 @@ describe('threats', function () {
 
   it('T5: a refused call has run nothing: no later gate, no method, and its channel is closed', async () => {
     const ran: string[] = []
+    const db = mikroOrm({ entities: [User] })
     const later: Plugin = {
       name: 'later',
       apply({ hooks }) {
-        hooks.beforeCall.tap('later', ({ method }) => void ran.push(method))
+        hooks.beforeCall.tap('later', async ({ method }) => {
+          ran.push(method)
+          await db.query(User).count()
+        })
       },
     }
-    const { core, dealer, service } = await serveGuarded(world, [headers(), later])
+    const { core, dealer, service } = await serveGuarded(world, [headers(), db, later])
+    await db.createAll()
+    const before = figures(core)
     for (const method of ['hello', 'echo', '_zerorpc_list']) await callWith(dealer, method, [[1]], {})
     await pause(20)
     expect([ran, service.runs, dealer.events.length]).to.deep.equal([[], 0, 3])
     expect(core.stats.now).to.include({ channels: 0, running: 0 })
+    // Nor was the database asked for anything; of a call that is let in, the same figures tell of its session.
+    expect(figures(core)).to.deep.equal(before)
+    await callWith(dealer, 'hello', [], { access_key: rightKey })
+    await until(() => figures(core).now.sessions === 0)
+    expect(ran).to.deep.equal(['hello'])
+    expect(figures(core)).to.include({ sessions: before.sessions + 1, queries: before.queries + 1 })
   })
 
   it('T6: only declared methods can be called, and no name changes anything', async () => {
