@@ -38,7 +38,7 @@ describe('F6: a caller that asks for much and reads nothing', function () {
     const aloneMs = await latencies(full ? 5000 : 700)
     const greedy = { endpoint, calls: 300, bytes: MiB }
     const before = (await first.client.state()).rss
-    const reader = stage.child('../faults/greedy-caller.ts', greedy)
+    const reader = stage.child('../faults/greedy-caller.ts', { ...greedy, reads: false })
     await reader.says('asked')
     reader.kill('SIGSTOP')
     const busyMs = await latencies(1000)
@@ -50,7 +50,7 @@ describe('F6: a caller that asks for much and reads nothing', function () {
       peak = Math.max(peak, state.rss)
     }
     // As much work for a caller that reads costs the others time as well: standing still must not cost them more.
-    const good = stage.child('../faults/greedy-caller.ts', greedy)
+    const good = stage.child('../faults/greedy-caller.ts', { ...greedy, reads: true })
     await good.says('asked')
     const calmMs = await latencies(1000)
     expect(await good.says('read')).equal(greedy.calls)

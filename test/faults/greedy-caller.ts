@@ -2,20 +2,32 @@ import { createCore } from '../../core/index.ts'
 import type { Victim } from './victim.ts'
 
 /**
- * Asks for many large answers, one each few milliseconds. It says when it has asked, so that whoever started it can stop
- * it and it reads none; else it says when it has read them all.
+ * Asks for large answers, one each 5 ms, and says when it has asked for the first: whoever started it can then stop it,
+ * so that it reads none. One that reads has eight on their way at most, and says when it has them all.
  */
-const { endpoint, calls, bytes } = JSON.parse(process.argv[2] ?? '{}') as {
+const { endpoint, calls, bytes, reads } = JSON.parse(process.argv[2] ?? '{}') as {
   endpoint: string
   calls: number
   bytes: number
+  reads: boolean
 }
 const core = createCore()
 const victim = await core.client<Victim>(endpoint)
 await victim.echo('here')
-const answers = Array.from({ length: calls }, (_, call) => victim.blob(bytes, 200 + 5 * call))
 // The requests leave at the end of this turn.
 setImmediate(() => process.stdout.write('{"asked":true}\n'))
-const read = (await Promise.allSettled(answers)).filter(({ status }) => status === 'fulfilled').length
-process.stdout.write(`${JSON.stringify({ read })}\n`)
-await core.stop()
+if (reads) {
+  let [left, read] = [calls, 0]
+  const reader = async (): Promise<void> => {
+    while (left-- > 0) {
+      const { length } = await victim.blob(bytes, 40)
+      if (length === bytes) read++
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, reader))
+  process.stdout.write(`${JSON.stringify({ read })}\n`)
+  await core.stop()
+} else {
+  for (let call = 0; call < calls; call++)
+    void victim.blob(bytes, 200 + 5 * call).then(undefined, () => undefined)
+}
