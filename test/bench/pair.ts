@@ -45,6 +45,10 @@ export class Pair {
     return { server: this.#server.pid, client: this.#client.pid }
   }
 
+  async collect(): Promise<void> {
+    await Promise.all([this.#client.ask('collect', {}), this.#server.ask('collect', {})])
+  }
+
   measureCalls(options: LoadOptions & { payload: PayloadName }): Promise<Measurement> {
     // Room for a system ten times as slow as the time it was given, and for a busy machine.
     return this.#measure(() => this.#client.ask('load', options, options.seconds * 10_000 + 60_000))

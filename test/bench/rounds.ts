@@ -94,9 +94,14 @@ export function describeCell({ payload, inFlight }: Pick<Sample, 'payload' | 'in
 }
 
 async function measure(pair: Pair, cell: Cell, seconds: number): Promise<Measurement> {
-  if (cell.payload === streamPayload) return pair.measureStream(streamItems)
+  await pair.collect()
+  // A run-up brings caches and branch history to this load, and the young generation, which a collection leaves at its
+  // smallest, back to the size that it takes; what it measures is thrown away.
+  if (cell.payload === streamPayload) {
+    await pair.measureStream(streamItems / 5)
+    return pair.measureStream(streamItems)
+  }
   const { payload, inFlight } = cell
-  // A short run-up brings caches and branch history to this load; what it measures is thrown away.
-  await pair.measureCalls({ payload, inFlight, seconds: seconds * 0.15, leastCalls: inFlight })
+  await pair.measureCalls({ payload, inFlight, seconds: seconds * 0.3, leastCalls: inFlight })
   return pair.measureCalls({ payload, inFlight, seconds, leastCalls: inFlight * 2 })
 }
