@@ -105,10 +105,11 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     this.parent?.addDependent(this)
     if (this.#settled) return
     const { beforeCall } = kernel.hooks
+    // No time to speak of has passed where no tap waits.
     if (!beforeCall.used) return this.#dispatch(this.startedMs)
     try {
       const waiting = beforeCall.run(this)
-      if (waiting === undefined) return this.#dispatch()
+      if (waiting === undefined) return this.#dispatch(this.startedMs)
       if (!this.#settled) {
         this.#owner.hold(this)
         if (this.deadline === undefined) kernel.wheel.schedule(this, kernel.limits.hookTimeoutMs)
@@ -166,11 +167,13 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
       this.#resolve(stream satisfies RemoteStream<unknown>)
       stream.onEvent(event)
     } else {
-      this.target?.answered(this.#sentAt)
+      const channel = this.#channel as Channel
+      const { receivedAt } = channel.peer
+      this.target?.answered(this.#sentAt, receivedAt)
       const { args } = event
-      ;(this.#channel as Channel).close()
+      channel.close()
       this.#release()
-      if (name === 'OK' && Array.isArray(args) && args.length > 0) this.#succeed(args[0])
+      if (name === 'OK' && Array.isArray(args) && args.length > 0) this.#succeed(args[0], receivedAt)
       else if (name === 'ERR') this.#onError(event)
       else
         this.fail(
@@ -313,10 +316,10 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     return true
   }
 
-  #succeed(value: unknown): void {
+  #succeed(value: unknown, at: number): void {
     this.#finish()
     this.#resolve(value)
-    this.#observe(true, value)
+    this.#observe(true, value, at)
   }
 
   fail(error: unknown): void {
@@ -325,7 +328,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     if (this.#hasLeft && error instanceof ZaskError && error.sent === false) error = withSent(error, true)
     this.#finish()
     this.#reject(error)
-    this.#observe(false, error)
+    this.#observe(false, error, performance.now())
   }
 
   /** The stream has ended, in whatever way. */
@@ -333,7 +336,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     if (this.#settled) return
     this.#release()
     this.#finish()
-    this.#observe(error === undefined, error, items)
+    this.#observe(error === undefined, error, performance.now(), items)
   }
 
   #finish(): void {
@@ -346,12 +349,12 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     this.#owner.onSettled(this)
   }
 
-  #observe(ok: boolean, result: unknown, items?: number): void {
+  #observe(ok: boolean, result: unknown, at: number, items?: number): void {
     const { stats, hooks, storage } = this.#owner.kernel
     if (ok) stats.made.ok++
     else stats.made.failed++
     if (!hooks.afterCall.used) return
-    const durationMs = this.elapsedMs()
+    const durationMs = at - this.startedMs
     let outcome: Outcome = ok ? { ok, value: result, durationMs } : { ok, error: result, durationMs }
     if (items !== undefined) outcome = { ...outcome, items }
     // Here the event of a socket or a timer runs: the current call is to be that of the caller, as in beforeCall.

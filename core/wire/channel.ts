@@ -147,8 +147,8 @@ export class Channel extends TimerEntry {
   /** @internal An event was routed here. */
   receive(event: Event): void {
     const { name } = event
-    // Any sign of life counts, not beats alone. The answer of a plain call ends it: no need to look at the clock.
-    if (name.charCodeAt(0) === 95 || this.#receives > 0) this.#heardMs = performance.now()
+    // Any sign of life counts, not beats alone. The answer of a plain call ends it: no need to note the time.
+    if (name.charCodeAt(0) === 95 || this.#receives > 0) this.#heardMs = this.peer.receivedAt
     if (name.charCodeAt(0) === 95 && controlEvents.has(name)) {
       this.#control(event)
       return

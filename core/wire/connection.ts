@@ -86,7 +86,7 @@ export class Connection extends Multiplexer {
     name: string,
     args: readonly unknown[],
     headers: Readonly<Record<string, unknown>> | undefined,
-    now?: number,
+    now: number = performance.now(),
   ): Channel {
     const id = this.ids.next()
     const remote = this.#remote

@@ -69,6 +69,8 @@ export abstract class Multiplexer implements PeerHost {
   #eventsInMessage = 0
   #malformed: string | undefined
   #openChannels = 0
+  /** When the message was read whose events are given out, on the clock of `performance.now()`: one look for all. */
+  receivedAt = 0
 
   constructor(kind: 'router' | 'dealer', options: WireOptions, wheel: TimerWheel, counters: WireCounters) {
     this.options = options
@@ -100,6 +102,7 @@ export abstract class Multiplexer implements PeerHost {
 
   /** Reads one body frame that came from a peer. */
   protected receive(peer: Peer, payload: Buffer): void {
+    this.receivedAt = performance.now()
     this.#from = peer
     this.#eventsInMessage = 0
     this.#malformed = undefined
@@ -114,12 +117,7 @@ export abstract class Multiplexer implements PeerHost {
     if (complaint !== undefined) this.counters.drop(complaint, this.#malformed)
   }
 
-  protected channel(
-    peer: Peer,
-    id: EventId,
-    listener: ChannelListener | undefined,
-    now: number = performance.now(),
-  ): Channel {
+  protected channel(peer: Peer, id: EventId, listener: ChannelListener | undefined, now: number): Channel {
     const channel = new Channel(peer, id, this.#channelOptions)
     channel.listener = listener
     peer.channels.add(channel)
@@ -340,8 +338,9 @@ export class ServerMultiplexer extends Multiplexer {
       if (!controlEvents.has(name)) this.#refuse(peer, id, event.version)
       return
     }
-    if (controlEvents.has(name)) this.#awaitRequest(this.channel(peer, id, undefined), event)
-    else this.#onRequest(this.channel(peer, id, undefined), event)
+    const channel = this.channel(peer, id, undefined, this.receivedAt)
+    if (controlEvents.has(name)) this.#awaitRequest(channel, event)
+    else this.#onRequest(channel, event)
   }
 
   #refuse(peer: Peer, id: EventId, version: number): void {

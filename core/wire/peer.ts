@@ -18,6 +18,8 @@ export interface PeerHost {
   readonly coalesce: boolean
   /** Bytes that may wait for one peer before it is given up. */
   readonly maxPendingBytes: number
+  /** When the message was read whose events are given out, on the clock of `performance.now()`. */
+  readonly receivedAt: number
   takeWriter(): EventWriter
   giveBackWriter(writer: EventWriter): void
   onChannelClosed(): void
@@ -85,6 +87,10 @@ export class Peer {
 
   get wheel(): TimerWheel {
     return this.#host.wheel
+  }
+
+  get receivedAt(): number {
+    return this.#host.receivedAt
   }
 
   get counters(): WireCounters {

@@ -49,8 +49,13 @@ class InMemoryServer extends ServerMultiplexer {
     super.socketListener().onMessage([Buffer.from(peer), Buffer.alloc(0), payload])
   }
 
-  protected override channel(peer: Peer, id: EventId, listener: ChannelListener | undefined): Channel {
-    const channel = super.channel(peer, id, listener)
+  protected override channel(
+    peer: Peer,
+    id: EventId,
+    listener: ChannelListener | undefined,
+    now: number,
+  ): Channel {
+    const channel = super.channel(peer, id, listener, now)
     this.opened.set(`${peer.key}/${id}`, { channel, granted: 1, sent: 0, ended: false })
     return channel
   }

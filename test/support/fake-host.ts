@@ -27,6 +27,11 @@ export class FakeHost implements PeerHost {
     return peer
   }
 
+  /** Each event is a message of its own here. */
+  get receivedAt(): number {
+    return performance.now()
+  }
+
   /** The events of all messages, in order. */
   get events(): RawEvent[] {
     return this.messages.flatMap((frames) => unpack(frames.at(-1) as Buffer))
