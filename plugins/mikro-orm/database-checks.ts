@@ -34,7 +34,7 @@ async function checkFolder(name: string, file: string): Promise<Finding> {
   return {
     state: 'problem',
     says: `database ${name}: the folder ${folder} is not there, or cannot be written`,
-    fix: `Run mkdir -p ${folder}.`,
+    fix: `Make it, mkdir -p ${folder}, or let the user of the service write there.`,
   }
 }
 

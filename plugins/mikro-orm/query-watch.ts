@@ -127,7 +127,9 @@ async function patiently(
         figures.lockTimeouts++
         throw error
       }
-      await sleep(pauseMs, undefined, { ...(signal && { signal }) })
+      await sleep(pauseMs, undefined, { ...(signal && { signal }) }).catch(() => {
+        throw signal?.reason
+      })
     }
   }
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { type Client, createCore } from 'zask'
-import { type BindReport, mikroOrm } from 'zask/plugins/mikro-orm'
+import { type BindReport, type Database, mikroOrm } from 'zask/plugins/mikro-orm'
 import { figures } from '../plugins/mikro-orm/users.ts'
 import type { Child } from '../support/children.ts'
 import { Counted, type DatabaseVictim } from './database-victim.ts'
@@ -20,6 +20,8 @@ describe('F12: a SQLite file that another process has locked', function () {
   afterEach(() => stage.close())
 
   async function open(): Promise<{
+    /** The database, in this process. */
+    readonly control: Database
     readonly client: Client<DatabaseVictim>
     readonly load: Load
     readonly counted: () => Promise<string[]>
@@ -36,6 +38,7 @@ describe('F12: a SQLite file that another process has locked', function () {
     const { core, client, load } = await stage.databaseVictim({ uri })
     expect(await load.call(0)).deep.equal({ ok: true })
     return {
+      control,
       client,
       load,
       counted: () => control.run(async () => (await control.query(Counted).all()).map(({ call }) => call)),
@@ -95,6 +98,18 @@ describe('F12: a SQLite file that another process has locked', function () {
     expect(await load.call(0)).deep.equal({ ok: true })
     expect(await counted()).deep.equal(['call-1', 'call-3'])
     expect(stage.problems(await counted())).deep.equal([])
+  })
+
+  it('tells who is to wait no longer why', async () => {
+    const { control, counted, hold } = await open()
+    const holder = await hold(30_000)
+    const stop = new AbortController()
+    setTimeout(() => stop.abort(new Error('enough')), 300)
+    const write = control.run(() => control.em.insert(Counted, { call: 'never' }), { signal: stop.signal })
+    expect(await write.catch((error: unknown) => error)).include({ message: 'enough' })
+    holder.kill('SIGKILL')
+    await holder.exited
+    expect(await counted()).deep.equal(['call-1'])
   })
 
   if (full) {
