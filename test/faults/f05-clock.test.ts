@@ -60,6 +60,9 @@ describe('F5: a wall clock that is set', function () {
     for (const wire of seen.wires) expect(wire).include({ lostPeers: 0, missedBeats: 0 })
     expect(seen.timedOutAfterMs).within(timeoutMs - 20, timeoutMs + 3000)
     expect(child.process.exitCode).equal(null)
+    // Each ran once, that which timed out as well.
+    const made = [...Array.from({ length: 10 }, (_, index) => `clock-${index}`), 'clock-late']
+    expect(stage.executed().toSorted()).deep.equal(made)
     measured(
       'P5',
       'calls lost of 10 while the clock was set by an hour and by a minute',
