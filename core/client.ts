@@ -130,7 +130,8 @@ export class ClientEnd implements MadeCallOwner {
     const parent = current instanceof LiveCall && !current.over ? current : undefined
     const timeoutMs =
       options?.timeoutMs === undefined ? this.timeoutMs : milliseconds('timeoutMs', options.timeoutMs, 0)
-    const headers = { ...this.headers, ...options?.headers }
+    const more = options?.headers
+    const headers = more === undefined ? { ...this.headers } : { ...this.headers, ...more }
     const call = new MadeCall(
       this,
       this.service,

@@ -122,9 +122,13 @@ export class PlainReader {
   #array(bytes: Buffer, from: number, end: number, size: number, depth: number): unknown {
     this.nodes += size
     if (depth >= this.#maxDepth || this.nodes > this.#maxNodes) return this.#leave()
-    const items: unknown[] = []
     this.next = from
-    for (let left = size; left > 0; left--) {
+    if (size === 0) return []
+    const first = this.#value(bytes, from, end, depth + 1)
+    if (this.next < 0) return undefined
+    // Most lists are the one argument of a call. What is begun empty gets room for 16 with its first item.
+    const items = [first]
+    for (let left = size - 1; left > 0; left--) {
       const item = this.#value(bytes, this.next, end, depth + 1)
       if (this.next < 0) return undefined
       items.push(item)

@@ -5,6 +5,7 @@ import type { Client } from 'zask'
 import { repository, sourceCondition, Spawned } from '../support/processes.ts'
 import { pause, RawDealer, until } from '../support/raw-peer.ts'
 import { World } from '../support/world.ts'
+import { measured } from '../faults/measured.ts'
 import { again, cases, defaultCases, patienceMs, seed } from './budget.ts'
 import { corpus } from './corpus.ts'
 import { messages } from './junk.ts'
@@ -67,6 +68,7 @@ describe('a server on a port that anybody can write to', function () {
       `      ${what}; slowest good answer ${slowestMs.toFixed(0)} ms, longest turn ${state.longestTurnMs.toFixed(0)} ms, ` +
         `resident memory +${grown.toFixed(0)} MiB`,
     )
+    measured('P12', `${what}: the event loop was held up for, at most`, state.longestTurnMs, 'ms')
     expect(state.longestTurnMs, again('wire')).to.be.below(250)
     // A channel that a credit has opened waits 30 s for its request, though nobody is there any more to make it.
     expect(state.channels, again('wire')).to.be.at.most(isWhole ? 0 : 20)
