@@ -56,7 +56,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
   const length = seconds(values.seconds, quick ? 0.5 : 1)
   const rounds = wholeNumber('--rounds', values.rounds, quick ? 2 : 5)
   return {
-    systems: chosen(values.system ?? (memory ? 'zask' : undefined)),
+    systems: chosen(values.system?.join() ?? (memory ? 'zask' : undefined)),
     rounds,
     seconds: length,
     warmUpSeconds: Math.min(length * (quick ? 1.5 : 3), 3),
@@ -76,7 +76,7 @@ interface Values {
   memory?: boolean
   profile?: boolean
   help?: boolean
-  system?: string
+  system?: string[]
   rounds?: string
   seconds?: string
   calls?: string
@@ -92,7 +92,7 @@ function parse(args: readonly string[]): Values {
         memory: { type: 'boolean' },
         profile: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
-        system: { type: 'string' },
+        system: { type: 'string', multiple: true },
         rounds: { type: 'string' },
         seconds: { type: 'string' },
         calls: { type: 'string' },
