@@ -29,8 +29,12 @@ describe('a server on a port that anybody can write to', function () {
   beforeEach(async () => {
     world = new World()
     slowestMs = 0
-    const flags = [sourceCondition, '--expose-gc', '--max-old-space-size=128', 'test/fuzz/target.ts']
-    child = new Spawned(process.execPath, flags, { cwd: repository }, patienceMs(60_000))
+    // The young generation may take 128 MiB by itself: what is looked for would hide behind it.
+    const memory = ['--expose-gc', '--max-old-space-size=128', '--max-semi-space-size=8']
+    const flags = [sourceCondition, ...memory, 'test/fuzz/target.ts']
+    // As docs/deploy.md has it: how much glibc keeps of what many threads gave back is chance, and a third of the whole.
+    const env = { MALLOC_ARENA_MAX: '2' }
+    child = new Spawned(process.execPath, flags, { cwd: repository, env }, patienceMs(60_000))
     world.add(child, async (one) => {
       one.signal('SIGKILL')
       await one.ended
@@ -73,7 +77,7 @@ describe('a server on a port that anybody can write to', function () {
     // A channel that a credit has opened waits 30 s for its request, though nobody is there any more to make it.
     expect(state.channels, again('wire')).to.be.at.most(isWhole ? 0 : 20)
     expect((state.liveBytes - before.liveBytes) / MiB, again('wire')).to.be.below(16)
-    expect(grown, again('wire')).to.be.below(150)
+    expect(grown, again('wire')).to.be.below(100)
     return state
   }
 
