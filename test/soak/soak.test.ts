@@ -4,7 +4,7 @@ import { runSoak, type SoakReport, type SoakRow } from './soak.ts'
 
 const MiB = 2 ** 20
 /** `npm run test:soak -- --minutes N` goes on for longer, with a database. */
-const seconds = Number(process.env['SOAK_SECONDS'] ?? 15)
+const seconds = Number(process.env['SOAK_SECONDS'] ?? 60)
 
 describe(`a service in use for ${seconds} s by four clients at full speed`, function () {
   this.timeout((seconds + 150) * 1000)
