@@ -22,6 +22,11 @@ export class CallStorage {
     if (this.#isolates) this.#outside.runInAsyncScope(enter, undefined, this.#storage, call, work, argument)
     else this.#storage.run(call, work, argument)
   }
+
+  /** Runs `work` in the context the core was made in: what it opens lives on after the current call. */
+  outside<R>(work: () => R): R {
+    return this.#outside.runInAsyncScope(work)
+  }
 }
 
 function enter<A>(

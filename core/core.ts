@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { Call } from './call.ts'
@@ -105,7 +104,6 @@ class LiveCore {
   readonly #kernel: Kernel
   readonly #ownLimits: CoreLimits
   /** Runs a function as if nobody had called it: what it starts belongs to no call. */
-  readonly #outside = AsyncLocalStorage.snapshot()
   readonly #idPrefix = randomBytes(4).toString('hex')
   readonly #servers = new Set<Server>()
   readonly #clients = new Set<ClientEnd>()
@@ -264,7 +262,7 @@ class LiveCore {
     this.#clients.add(end)
     try {
       // A client made within a call lives on after it: its socket must not keep that call as the current one.
-      const waiting = await this.#outside(() => end.open(isBound))
+      const waiting = await this.#storage.outside(() => end.open(isBound))
       if (this.config.get('CURVE_ALLOW') !== 'plaintext') warnOfPlaintext(this.#log, waiting)
     } catch (error) {
       await end.close()
