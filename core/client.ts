@@ -10,6 +10,7 @@ import type { AnyService, CallOptions, Client, ClientEndpoint, MethodName } from
 import { shown } from './secrets.ts'
 import { Connection } from './wire/connection.ts'
 import type { CurveClientKeys } from './wire/curve.ts'
+import { isInproc } from './wire/endpoint.ts'
 
 /** `T` is the service whose methods `idempotent` names; options that name none fit all services. */
 export interface ClientOptions<T = never> extends EndOptions {
@@ -89,8 +90,7 @@ export class ClientEnd implements MadeCallOwner {
     const different = [...new Set(endpoints)]
     this.#targets = different.map((endpoint) => {
       const listener = { onChange: () => this.#onChange(target) }
-      const inside = endpoint.startsWith('inproc://')
-      const keyed = inside || curve === undefined ? wire : { ...wire, curve }
+      const keyed = isInproc(endpoint) || curve === undefined ? wire : { ...wire, curve }
       const connection = new Connection(endpoint, keyed, wheel, counters, listener)
       const target = new Target(connection, different.length === 1)
       return target

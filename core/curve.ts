@@ -9,6 +9,7 @@ import {
   type CurveServerKeys,
   publicKeyOf,
 } from './wire/curve.ts'
+import { isInproc } from './wire/endpoint.ts'
 
 /**
  * Who may call a server: the callers with these public keys; `'any'` who knows the server's public key; or, with
@@ -57,8 +58,8 @@ const allowRule: ConfigRule = (value) => (succeeds(() => checkAllow(value, '')) 
 
 /**
  * The keys of a server, or undefined where it is to serve without encryption; `'plaintext'` where that was said in so
- * many words. Errors: `ZASK_CURVE_KEY_INVALID`,
- * and `ZASK_CURVE_INCOMPLETE` where there is a key and nothing says who may call, or the other way round.
+ * many words. Errors: `ZASK_CURVE_KEY_INVALID`, and `ZASK_CURVE_INCOMPLETE` where there is a key and nothing says who
+ * may call, or the other way round.
  */
 export function serverKeys(
   given: CurveServerOptions | undefined,
@@ -104,8 +105,7 @@ export function refuseOutward(
   keys: CurveServerKeys | 'plaintext' | undefined,
   connects: readonly string[],
 ): void {
-  if (keys === undefined || keys === 'plaintext' || connects.every((one) => one.startsWith('inproc://')))
-    return
+  if (keys === undefined || keys === 'plaintext' || connects.every(isInproc)) return
   throw new ZaskError(
     'ZASK_OPTION_INVALID',
     `A service cannot connect out to ${connects.join(', ')} with CURVE: ZeroMQ ends the process when such a ` +
@@ -115,7 +115,7 @@ export function refuseOutward(
 
 /** The other end of what `refuseOutward` refuses. */
 export function refuseWaiting(bound: readonly string[]): void {
-  if (bound.every((endpoint) => endpoint.startsWith('inproc://'))) return
+  if (bound.every(isInproc)) return
   throw new ZaskError(
     'ZASK_OPTION_INVALID',
     `A client that is bound (${bound.join(', ')}) cannot encrypt, because no service can connect out to it with CURVE. ` +

@@ -9,6 +9,7 @@ import { type ServerStats, ServiceFigures, type ServiceStats } from './service-s
 import type { Service } from './service.ts'
 import type { Channel } from './wire/channel.ts'
 import type { CurveServerKeys } from './wire/curve.ts'
+import { isInproc } from './wire/endpoint.ts'
 import type { Event } from './wire/event.ts'
 import { ServerMultiplexer, type WireOptions } from './wire/multiplexer.ts'
 
@@ -223,9 +224,7 @@ export class Server {
   ): Promise<string> {
     const pools = this.#poolsOf(services)
     // What is said over inproc stays in the process; ZeroMQ does not encrypt it.
-    const bound = await this.#socket(pools, endpoint.startsWith('inproc://') ? undefined : curve).bind(
-      endpoint,
-    )
+    const bound = await this.#socket(pools, isInproc(endpoint) ? undefined : curve).bind(endpoint)
     for (const { figures } of pools) figures.endpoints.push(bound)
     return bound
   }

@@ -2,6 +2,7 @@ import { ZaskError } from '../errors.ts'
 import { beatEvent, cancelEvent, type Channel, type ChannelListener } from './channel.ts'
 import type { WireCounters } from './counters.ts'
 import type { CurveClientKeys } from './curve.ts'
+import { isInproc } from './endpoint.ts'
 import { maxEnvelopeFrames } from './envelope.ts'
 import type { Event } from './event.ts'
 import { readEvent } from './farewell.ts'
@@ -66,14 +67,14 @@ export class Connection extends Multiplexer {
   connect(): void {
     this.socket.connect(this.endpoint)
     // libzmq has no monitor events for inproc; such a connection stands at once.
-    if (this.endpoint.startsWith('inproc://')) this.#onUp()
+    if (isInproc(this.endpoint)) this.#onUp()
   }
 
   /** The other way round: waits for a server that connects out to us. Who dials in is not known apart. */
   async bind(): Promise<string> {
     this.#remote.announced = true
     const real = await this.socket.bind(this.endpoint)
-    if (this.endpoint.startsWith('inproc://')) this.#onUp()
+    if (isInproc(this.endpoint)) this.#onUp()
     return real
   }
 

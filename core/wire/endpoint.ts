@@ -6,6 +6,11 @@ import { describeThrown, ZaskError } from '../errors.ts'
 export const endpointForms: string =
   "Endpoints look like 'tcp://127.0.0.1:4242', 'ipc:///run/users.sock' or 'inproc://users'."
 
+/** Within this process, where ZeroMQ has neither encryption nor monitor events. */
+export function isInproc(endpoint: string): boolean {
+  return endpoint.startsWith('inproc://')
+}
+
 /** Throws `ZASK_ENDPOINT_INVALID` for what libzmq would refuse without saying why, or accept without working. */
 export function checkEndpoint(endpoint: string): void {
   const wrong = !/^(tcp|ipc|inproc):\/\/./.test(endpoint)

@@ -4,7 +4,7 @@ import { describeThrown, ZaskError } from '../errors.ts'
 import { Arrivals } from './arrivals.ts'
 import type { CurveClientKeys, CurveServerKeys } from './curve.ts'
 import { Dial, type DialListener } from './dial.ts'
-import { bindError, checkEndpoint, endpointForms, releaseStalePath } from './endpoint.ts'
+import { bindError, checkEndpoint, endpointForms, isInproc, releaseStalePath } from './endpoint.ts'
 import { follow } from './monitor.ts'
 import { ZapHandler } from './zap.ts'
 
@@ -234,7 +234,7 @@ export class WireSocket {
   #watch(endpoint: string): void {
     // There are no monitor events for inproc; and a monitored socket whose inproc address nobody ever binds keeps
     // libzmq, and so the process, from ending.
-    if (this.#unwatch !== undefined || endpoint.startsWith('inproc://')) return
+    if (this.#unwatch !== undefined || isInproc(endpoint)) return
     const observer = new zmq.Observer(this.#socket)
     const followed = follow(observer, (event) => (this.#dial ?? this.#arrivals)?.onEvent(event))
     this.#unwatch = () => {
