@@ -106,14 +106,15 @@ export class ChannelTable<C extends Identified> {
         (id.charCodeAt(at + 1) << 8) |
         (id.charCodeAt(at + 2) << 16) |
         (id.charCodeAt(at + 3) << 24)
-      hash = Math.imul(hash ^ word, 0x5bd1e995)
-      // A product moves bits up only, and the places are numbered by the low ones.
-      hash ^= hash >>> 15
+      hash = mixed(hash, word)
     }
-    for (; at < id.length; at++) {
-      hash = Math.imul(hash ^ id.charCodeAt(at), 0x5bd1e995)
-      hash ^= hash >>> 15
-    }
+    for (; at < id.length; at++) hash = mixed(hash, id.charCodeAt(at))
     return hash
   }
+}
+
+/** A product moves bits up only, and the places are numbered by the low ones. */
+function mixed(hash: number, word: number): number {
+  const product = Math.imul(hash ^ word, 0x5bd1e995)
+  return product ^ (product >>> 15)
 }
