@@ -48,9 +48,8 @@ export class Target {
   }
 
   /** Both as `performance.now()` has them. */
-  answered(sentAt: number, at?: number): void {
+  answered(sentAt: number, now: number = performance.now()): void {
     if (this.#isOnly) return
-    const now = at ?? performance.now()
     const latencyMs = now - sentAt
     this.#answeredAt = now
     this.#latencyMs = this.#latencyMs === 0 ? latencyMs : this.#latencyMs * (1 - weight) + latencyMs * weight

@@ -63,6 +63,8 @@ export abstract class LiveCall extends TimerEntry implements Call, Held {
   readonly method: string
   readonly args: readonly unknown[]
   readonly headers: Record<string, unknown>
+  /** @internal When the call was made, on the clock of `performance.now()`. */
+  readonly startedMs: number
   deadline: number | undefined = undefined
   /** @internal The tap this call waits for, or has waited for last: for the error that names it. */
   heldBy: TapPlace | undefined = undefined
@@ -70,7 +72,6 @@ export abstract class LiveCall extends TimerEntry implements Call, Held {
   abstract readonly parent: Call | undefined
 
   readonly #origin: CallOrigin
-  readonly #startedMs: number
   #startedAt: number | undefined
   #id: string | undefined
   #log: Logger | undefined
@@ -95,7 +96,7 @@ export abstract class LiveCall extends TimerEntry implements Call, Held {
     this.method = method
     this.args = args
     this.headers = headers
-    this.#startedMs = startedMs
+    this.startedMs = startedMs
   }
 
   get startedAt(): number {
@@ -127,7 +128,7 @@ export abstract class LiveCall extends TimerEntry implements Call, Held {
 
   /** Milliseconds since the call was made. */
   elapsedMs(): number {
-    return performance.now() - this.#startedMs
+    return performance.now() - this.startedMs
   }
 
   /** Milliseconds until the deadline, infinite where there is none; not below 0. */
@@ -135,14 +136,9 @@ export abstract class LiveCall extends TimerEntry implements Call, Held {
     return this.deadline === undefined ? Infinity : Math.max(0, this.deadline - performance.now())
   }
 
-  /** When the call was made, on the clock of `performance.now()`. */
-  get startedMs(): number {
-    return this.#startedMs
-  }
-
   /** Sets the deadline `timeoutMs` after the call was made. */
   expireAfter(timeoutMs: number): void {
-    this.deadline = this.#startedMs + timeoutMs
+    this.deadline = this.startedMs + timeoutMs
   }
 
   /** Registers what must end with this call; it may have to at once. */

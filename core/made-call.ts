@@ -105,10 +105,9 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
     this.parent?.addDependent(this)
     if (this.#settled) return
     const { beforeCall } = kernel.hooks
-    // No time to speak of has passed where no tap waits.
-    if (!beforeCall.used) return this.#dispatch(this.startedMs)
     try {
       const waiting = beforeCall.run(this)
+      // No time to speak of has passed where no tap waits.
       if (waiting === undefined) return this.#dispatch(this.startedMs)
       if (!this.#settled) {
         this.#owner.hold(this)
@@ -154,21 +153,21 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
   onEvent(event: Event): void {
     if (this.#stream !== undefined) return this.#stream.onEvent(event)
     const { name } = event
+    const channel = this.#channel as Channel
+    const { receivedAt } = channel.peer
     if (event.malformed !== undefined) {
       this.#leave()
       this.fail(protocolError(`The answer of ${this.method} cannot be read: ${event.malformed}.`))
     } else if (name === 'STREAM' || name === 'STREAM_DONE') {
-      const stream = new ReceivedStream(this.#channel as Channel, this)
+      const stream = new ReceivedStream(channel, this)
       this.#stream = stream
       // From here on it is the reader who decides how long it waits.
       this.#owner.kernel.wheel.cancel(this)
       this.deadline = undefined
-      this.target?.answered(this.#sentAt)
+      this.target?.answered(this.#sentAt, receivedAt)
       this.#resolve(stream satisfies RemoteStream<unknown>)
       stream.onEvent(event)
     } else {
-      const channel = this.#channel as Channel
-      const { receivedAt } = channel.peer
       this.target?.answered(this.#sentAt, receivedAt)
       const { args } = event
       channel.close()

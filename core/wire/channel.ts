@@ -61,6 +61,8 @@ export class Channel extends TimerEntry {
   closed = false
   /** Position of the opening event among all that went to this peer: tells whether it was ever sent. */
   openedAt = 0
+  /** When it was opened, on the clock of `performance.now()`. */
+  openedMs = 0
 
   readonly #options: ChannelOptions
   // credit for what we send
@@ -71,7 +73,6 @@ export class Channel extends TimerEntry {
   #unread = 0
   #receives = 0
   // heartbeat; 0 = nothing was heard yet
-  #openedMs = 0
   #heardMs = 0
   #beatenMs = 0
   #answeredMs = 0
@@ -85,11 +86,6 @@ export class Channel extends TimerEntry {
     this.#options = options
   }
 
-  /** When it was opened, on the clock of `performance.now()`. */
-  get openedMs(): number {
-    return this.#openedMs
-  }
-
   /** Events that may be sent now without waiting. */
   get credit(): number {
     return this.#credit
@@ -98,7 +94,7 @@ export class Channel extends TimerEntry {
   /** @internal The multiplexer has put the channel into its table. */
   opened(now: number): void {
     const { heartbeatMs } = this.#options
-    this.#openedMs = now
+    this.openedMs = now
     if (heartbeatMs !== null) this.peer.wheel.schedule(this, heartbeatMs, now)
   }
 
@@ -259,7 +255,7 @@ export class Channel extends TimerEntry {
     if (this.#options.heartbeatMs === null) return
     const now = performance.now()
     // The longest so far: beats that were read late all at once say nothing about the pace.
-    const sinceLastMs = now - (this.#beatenMs > 0 ? this.#beatenMs : this.#openedMs)
+    const sinceLastMs = now - (this.#beatenMs > 0 ? this.#beatenMs : this.openedMs)
     this.#peerIntervalMs = Math.max(this.#peerIntervalMs, sinceLastMs)
     this.#beatenMs = now
     if (!this.peer.isZask && now - this.#answeredMs >= minBeatAnswerMs) {
