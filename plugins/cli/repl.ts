@@ -2,20 +2,13 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { Script } from 'node:vm'
-import {
-  type CallOptions,
-  type Client,
-  type Core,
-  createCore,
-  RemoteError,
-  ZaskError,
-} from '../../core/index.ts'
+import { type CallOptions, type Client, type Core, createCore, ZaskError } from '../../core/index.ts'
 import { type Command, type CommandLine, Misuse } from '../command/command.ts'
 import { table } from '../command/table.ts'
 import { escapeControls, exitCodes } from '../command/terminal.ts'
 import { findApplication } from './application.ts'
 import { messageOf } from './complaint.ts'
-import { describe } from './description.ts'
+import { describe, isUnknown } from './description.ts'
 import { placesOf } from './places.ts'
 import { Prompt } from './prompt.ts'
 import { debugOption, remoteOptions, Remotes } from './remote.ts'
@@ -204,7 +197,7 @@ async function methodsOf(client: Client): Promise<readonly string[]> {
     const { methods } = await describe(client.$with({ timeoutMs: askMs }))
     return Object.keys(methods).filter((name) => /^[\w$]+$/.test(name))
   } catch (error) {
-    if (error instanceof RemoteError && error.code === 'ZASK_METHOD_UNKNOWN') throw error
+    if (isUnknown(error)) throw error
     return []
   }
 }
