@@ -22,6 +22,9 @@ export interface WatchedBind {
 
 /** How long a statement waits for another process that has locked the SQLite file, as SQLite itself would. */
 const busyTimeoutMs = 5_000
+/** How long it waits before it tries again for the first time; then twice as long, up to `longestPauseMs`. */
+const firstPauseMs = 5
+const longestPauseMs = 80
 
 /** What MikroORM runs statements with, on connections of SQL drivers. */
 interface Watched {
@@ -117,12 +120,12 @@ async function patiently(
   figures: BindFigures,
 ): Promise<unknown> {
   const startedAt = performance.now()
-  for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 80)) {
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
       return await run()
     } catch (error) {
       if (!isBusy(error)) throw error
-      if (pauseMs === 5) figures.lockWaits++
+      if (pauseMs === firstPauseMs) figures.lockWaits++
       if (performance.now() - startedAt > busyTimeoutMs) {
         figures.lockTimeouts++
         throw error
