@@ -31,6 +31,8 @@ export class PlainWriter {
 
   /** Whether it took the value. If not, or if a getter throws, part of it may lie behind `slab.at`'s old place. */
   value(value: unknown): boolean {
+    // Somebody has given all objects a property that `for in` would take for their own.
+    if (countKeys(Object.prototype) > 0) return false
     this.#nodes = 0
     return this.#value(value, 0)
   }
@@ -65,34 +67,21 @@ export class PlainWriter {
   }
 
   #value(value: unknown, depth: number): boolean {
-    switch (typeof value) {
-      case 'string':
-        if (value.length > this.#maxBytes) return false
-        this.text(value)
-        // Checked as it grows: one long text may be in an array a hundred thousand times.
-        return this.#slab.at - this.#slab.end <= this.#maxBytes
-      case 'number':
-        return this.#number(value)
-      case 'boolean':
-        this.#byte(value ? 0xc3 : 0xc2)
-        return true
-      case 'undefined':
-        this.#byte(0xc0)
-        return true
-      case 'object': {
-        if (value === null) {
-          this.#byte(0xc0)
-          return true
-        }
-        if (depth >= this.#maxDepth) return false
-        const prototype: unknown = Object.getPrototypeOf(value)
-        if (prototype === Object.prototype) return this.#record(value, depth)
-        if (prototype === Array.prototype && Array.isArray(value)) return this.#array(value, depth)
-        return value instanceof Uint8Array && this.#bytes(value)
-      }
-      default:
-        return false
+    // Not a switch: to ask what type it is takes a call, to ask whether it is a certain one takes none.
+    if (typeof value === 'string') {
+      if (value.length > this.#maxBytes) return false
+      this.text(value)
+      // Checked as it grows: one long text may be in an array a hundred thousand times.
+      return this.#slab.at - this.#slab.end <= this.#maxBytes
     }
+    if (typeof value === 'number') return this.#number(value)
+    if (value === null || value === undefined) return this.#byte(0xc0)
+    if (typeof value === 'boolean') return this.#byte(value ? 0xc3 : 0xc2)
+    if (typeof value !== 'object' || depth >= this.#maxDepth) return false
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype === Object.prototype) return this.#record(value, depth)
+    if (prototype === Array.prototype && Array.isArray(value)) return this.#array(value, depth)
+    return value instanceof Uint8Array && this.#bytes(value)
   }
 
   #number(value: number): boolean {
@@ -129,16 +118,19 @@ export class PlainWriter {
 
   #record(record: object, depth: number): boolean {
     if (!isReadable(record)) return false
-    const keys = Object.keys(record)
-    this.#nodes += keys.length * 2
+    // Two walks, because the head says how many there are: `for in` is the one way to keys and values that allocates
+    // nothing and knows where each value lies. What a proxy says the second time must not make the head a lie.
+    let size = countKeys(record)
+    this.#nodes += size * 2
     if (this.#nodes > this.#maxNodes) return false
-    this.#head(keys.length, 0x80, 0xde)
-    for (const key of keys) {
-      if (key === '__proto__') return false
+    this.#head(size, 0x80, 0xde)
+    for (const key in record) {
+      if (key === '__proto__' || size-- === 0) return false
+      const value = record[key]
       this.text(key)
-      if (!this.#value(record[key], depth + 1)) return false
+      if (!this.#value(value, depth + 1)) return false
     }
-    return this.#slab.at - this.#slab.end <= this.#maxBytes
+    return size === 0 && this.#slab.at - this.#slab.end <= this.#maxBytes
   }
 
   #bytes(value: Uint8Array): boolean {
@@ -166,11 +158,20 @@ export class PlainWriter {
     slab.at = writeTagged(slab.bytes, slab.at, width === 2 ? long : long + 1, width, size)
   }
 
-  #byte(value: number): void {
+  #byte(value: number): true {
     const slab = this.#slab
     slab.reserve(1)
     slab.bytes[slab.at++] = value
+    return true
   }
+}
+
+/** How many keys `for in` goes through. */
+function countKeys(record: object): number {
+  let count = 0
+  // oxlint-disable-next-line no-underscore-dangle -- it is counted, not looked at
+  for (const _key in record) count++
+  return count
 }
 
 /** How many bytes stand before a text of so many. */

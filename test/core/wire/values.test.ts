@@ -422,6 +422,57 @@ describe('values on the wire', () => {
     expect(rowsUnder('Received')).to.deep.equal(Object.keys(receiving))
   })
 
+  it('are the own properties of an object, whatever its prototype or all objects have besides', () => {
+    const inherited: object = Object.create({ a: 1 }, { b: { value: 2, enumerable: true } })
+    expect(sent([inherited])).to.equal('9181a16202')
+    const prototype: object = Object.prototype
+    const writer = new EventWriter()
+    Object.defineProperty(prototype, 'everywhere', { value: 3, enumerable: true, configurable: true })
+    try {
+      writer.write({ id: '\x01' }, 'm', [{ b: 2 }, {}])
+    } finally {
+      // Before anything is expected: the library of the tests takes such a property for its own.
+      Reflect.deleteProperty(prototype, 'everywhere')
+    }
+    expect(writer.take().toString('hex')).to.match(/a16d9281a1620280$/)
+    expect(sent([{ b: 2 }])).to.equal('9181a16202')
+  })
+
+  it('are those that were announced, where a proxy or a getter has others the second time', () => {
+    for (const second of [['a'], ['a', 'b', 'c'], ['__proto__', 'a'], []]) {
+      let asked = 0
+      const target = { a: 1, b: 2, c: 3 }
+      const proxy = new Proxy(target, {
+        ownKeys: () => (asked++ === 0 ? ['a', 'b'] : second),
+        getOwnPropertyDescriptor: (_target, key) => ({
+          value: Reflect.get(target, key) ?? 4,
+          enumerable: true,
+          configurable: true,
+        }),
+      })
+      // Whatever it is taken for, it is one whole value, and the next one is read as it was sent.
+      const writer = new EventWriter()
+      try {
+        writer.write({ id: '\x01' }, 'm', [proxy, 'next'])
+      } catch (error) {
+        expect(error).to.be.instanceOf(ZaskError)
+        continue
+      }
+      const events: Event[] = []
+      expect(new EventReader().read(writer.take(), (e) => events.push(e))).to.equal(undefined)
+      expect(events[0]?.malformed).to.equal(undefined)
+      expect(events[0]?.args).to.have.property('1', 'next')
+    }
+    const shrinking = {
+      get a(): number {
+        Reflect.deleteProperty(shrinking, 'b')
+        return 1
+      },
+      b: 2,
+    }
+    expect(['81a16101', '82a16101a162c0']).to.include(sent(shrinking))
+  })
+
   it('keep the reason and the place in the error, for whoever shows it', () => {
     const { details } = refusal([{ user: { tags: new Set() } }])
     expect(details).to.deep.equal({ path: '[0].user.tags', what: 'a Set' })
