@@ -1,3 +1,4 @@
+import { KnownShapes } from './known-shapes.ts'
 import { KnownTexts } from './known-texts.ts'
 import { isUnsafe, length } from './scan.ts'
 
@@ -22,6 +23,7 @@ export class PlainReader {
   // Apart, because keys come again in each event, while values may never: they are not to push keys out.
   readonly #keys = new KnownTexts()
   readonly #texts = new KnownTexts()
+  readonly #shapes = new KnownShapes()
 
   constructor(maxDepth: number) {
     this.#maxDepth = Math.min(maxDepth, maxLevels)
@@ -141,17 +143,28 @@ export class PlainReader {
     if (depth >= this.#maxDepth || this.nodes > this.#maxNodes) return this.#leave()
     const record: Record<string, unknown> = {}
     this.next = from
-    for (let left = size; left > 0; left--) {
+    if (size === 0) return record
+    let foreseen = this.#shapes.find(bytes, from, size)
+    for (let index = 0; index < size; index++) {
       const at = this.next
-      // A bin is no key, though it has a span.
-      const isKey = at < end && (bytes[at]! < 0xc4 || bytes[at]! > 0xc6)
-      const start = isKey ? this.span(bytes, at, end) : -1
-      const key = start < 0 ? undefined : this.#keys.text(bytes, start, this.next)
-      if (key === undefined || key === '__proto__') return this.#leave()
+      let key: string | undefined
+      const after = foreseen === undefined ? -1 : foreseen.endOfKey(index, bytes, at, end)
+      if (after >= 0) {
+        key = foreseen!.keys[index]!
+        this.next = after
+      } else {
+        foreseen = undefined
+        // A bin is no key, though it has a span.
+        const isKey = at < end && (bytes[at]! < 0xc4 || bytes[at]! > 0xc6)
+        const start = isKey ? this.span(bytes, at, end) : -1
+        key = start < 0 ? undefined : this.#keys.text(bytes, start, this.next)
+        if (key === undefined || key === '__proto__') return this.#leave()
+      }
       const item = this.#value(bytes, this.next, end, depth + 1)
       if (this.next < 0) return undefined
       record[key] = item
     }
+    if (foreseen === undefined) this.#shapes.missed(record, bytes, from, size)
     return record
   }
 
