@@ -14,7 +14,8 @@ export class Slab {
   at = 0
 
   #start = 0
-  #size = smallest
+  /** Bytes taken at once: the most of late. */
+  #usual = 0
 
   /** Bytes that count and were not taken. */
   get byteLength(): number {
@@ -40,15 +41,18 @@ export class Slab {
   take(): Buffer {
     const taken = this.bytes.subarray(this.#start, this.end)
     this.#start = this.end
-    // The next slab should hold a few of what is usual here; an idle writer should not hold the rest of a large one.
-    this.#size = Math.min(largest, Math.max(smallest, taken.length * 2))
-    if (this.bytes.length > largest || this.bytes.length - this.end < 256) this.#clear()
+    // What is begun where it has no room is copied when that shows; and a slab of which much stays unused counts in
+    // full as memory in use until the collector has found it.
+    this.#usual = Math.max(taken.length, this.#usual * 0.9)
+    const rest = this.bytes.length - this.end
+    if (this.bytes.length > largest || rest < Math.max(256, this.#usual)) this.#clear()
     return taken
   }
 
   #grow(room: number): void {
     const used = this.at - this.#start
-    const bytes = Buffer.allocUnsafeSlow(Math.max(this.#size, used + Math.max(room, used)))
+    const size = Math.min(largest, Math.max(smallest, Math.ceil(this.#usual * 1.125)))
+    const bytes = Buffer.allocUnsafeSlow(Math.max(size, used + Math.max(room, used)))
     this.bytes.copy(bytes, 0, this.#start, this.at)
     this.bytes = bytes
     this.end -= this.#start
