@@ -89,8 +89,8 @@ export class Connection extends Multiplexer {
     headers: Readonly<Record<string, unknown>> | undefined,
     now: number = performance.now(),
   ): Channel {
-    const id = this.ids.next()
     const remote = this.#remote
+    const id = remote.newId()
     // The listener comes last: while this call has not returned, nobody could make sense of what it is told.
     const channel = this.channel(remote, id, undefined, now)
     channel.openedAt = remote.emitted + 1

@@ -7,7 +7,7 @@ export type EventId = string
 
 /** One event as it came: `[header, name, args]`. */
 export interface Event {
-  /** `message_id`. */
+  /** `message_id`; zask peers leave it out where there is a `response_to`. */
   readonly id: EventId | undefined
   /** `response_to`; undefined also where it is nil, which zerorpc-python takes for absent. */
   readonly responseTo: EventId | undefined
@@ -35,7 +35,8 @@ export const defaultLimits: EventLimits = { maxBytes: 8 * 1024 * 1024, maxDepth:
 
 /** What the header of an event to be sent says; `v` is always 3. */
 export interface OutgoingHeader {
-  readonly id: EventId
+  /** Left out only towards zask peers, and only where `responseTo` is there. */
+  readonly id: EventId | undefined
   readonly responseTo?: EventId | undefined
   /** Further keys, sent in this order; one whose value is undefined is left out. */
   readonly extra?: Readonly<Record<string, unknown>> | undefined

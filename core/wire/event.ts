@@ -14,6 +14,7 @@ import {
 } from './event-shape.ts'
 import {
   bareRecord,
+  idAt,
   maxHeaderKeys,
   maxIdBytes,
   messageIdKey,
@@ -70,6 +71,9 @@ extensions.register({
  * Reads the events of one body frame, one after another (a msgpack sequence; plain zerorpc peers send one).
  */
 export class EventReader {
+  /** Whether something that was read from the last frame is a view of its memory. */
+  lends = false
+
   readonly #limits: EventLimits
   readonly #plain: PlainReader
   readonly #scanner: Scanner
@@ -99,24 +103,32 @@ export class EventReader {
       ? payload
       : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
     const end = bytes.length
+    this.lends = false
     if (end === 0) return 'empty'
     if (end > this.#limits.maxBytes + company) return 'too large'
     // One for the frame: a frame of many small events must not cost many times what one event may.
     let budget = this.#limits.maxNodes + company
     let at = 0
     let events = 0
+    let lends = false
+    let reason: string | undefined
     while (at >= 0 && at < end) {
-      if (++events > maxEvents) return 'too many events'
+      if (++events > maxEvents) {
+        reason = 'too many events'
+        break
+      }
       this.#budget = budget
+      this.lends = false
       const event = this.#event(bytes, at, end)
       // Read before sink runs, which may come back here.
       at = this.#next
       budget = this.#budget
-      const reason = this.#reason
+      lends ||= this.lends
+      if (at < 0) reason = this.#reason
       if (event !== undefined) sink(event)
-      if (at < 0) return reason
     }
-    return undefined
+    this.lends = lends
+    return reason
   }
 
   #event(bytes: Buffer, start: number, end: number): Event | undefined {
@@ -224,14 +236,15 @@ export class EventReader {
 
   /** The id at `at`, or undefined where there is no scalar or one too long to be the key of a table. */
   #id(bytes: Buffer, at: number, end: number): EventId | undefined {
-    const isBytes = this.#plain.span(bytes, at, end) >= 0
-    if (isBytes) this.#next = this.#plain.next
-    else this.#skip(bytes, at, end)
-    const size = this.#next - at
-    // What is neither text nor of a fixed width (nil, boolean, number) is an array, a map or an ext.
-    if (this.#next < 0 || size > maxIdBytes || (!isBytes && scalarBytes(bytes[at]!) !== size))
+    const width = at < end ? scalarBytes(bytes[at]!) : 0
+    if (width > 0 && at + width <= end) this.#next = at + width
+    else if (this.#plain.span(bytes, at, end) >= 0) this.#next = this.#plain.next
+    else {
+      // An array, a map or an ext, or nothing whole.
+      this.#skip(bytes, at, end)
       return undefined
-    return bytes.toString('latin1', at, this.#next)
+    }
+    return this.#next - at > maxIdBytes ? undefined : idAt(bytes, at, this.#next)
   }
 
   #value(bytes: Buffer, at: number, end: number): unknown {
@@ -253,7 +266,7 @@ export class EventReader {
       const copy = Buffer.allocUnsafeSlow(slice.length)
       slice.copy(copy)
       slice = copy
-    }
+    } else if (hasViews) this.lends = true
     if (hasUnsafeIntegers) {
       this.#bigDecoder ??= new Decoder({
         extensionCodec: extensions,

@@ -6,6 +6,7 @@ import {
   type ChannelListener,
   type ChannelOptions,
   controlEvents,
+  Patience,
 } from './channel.ts'
 import type { WireCounters } from './counters.ts'
 import type { CurveClientKeys, CurveServerKeys } from './curve.ts'
@@ -13,8 +14,8 @@ import { copyOf, envelopeKey, isEnvelope, maxEnvelopeFrames } from './envelope.t
 import { type Event, type EventId, type EventLimits, EventReader, EventWriter, IdSource } from './event.ts'
 import { Farewell, readEvent } from './farewell.ts'
 import { announcementKey, beatKey, flushBytes, Peer, type PeerHost } from './peer.ts'
-import { type SendResult, type SocketListener, WireSocket } from './socket.ts'
-import { TimerEntry, type TimerWheel } from './timer-wheel.ts'
+import { release, type SendResult, type SocketListener, WireSocket } from './socket.ts'
+import type { TimerWheel } from './timer-wheel.ts'
 
 export interface WireOptions {
   /** Milliseconds between beats, null for none. */
@@ -41,6 +42,8 @@ export interface WireOptions {
 /** Peers that are remembered without an open channel, for what they have shown. */
 const maxIdlePeers = 10_000
 const maxPooledWriters = 64
+/** Frames that were read are held until the turn ends, but no more of them than this. */
+const maxSpentBytes = 1024 * 1024
 /** How long a channel that was opened by a control event waits for its request. */
 const requestPatienceMs = 30_000
 
@@ -63,7 +66,10 @@ export abstract class Multiplexer implements PeerHost {
   readonly #reader: EventReader
   readonly #writers: EventWriter[] = []
   #dirty: Peer[] = []
-  #flushing = false
+  /** Frames of this turn of the event loop that were read and that nobody needs any more, and their bytes. */
+  #spent: Buffer[] = []
+  #spentBytes = 0
+  #isTurnEndAwaited = false
   /** The peer whose message is being read, and how many events that message held so far. */
   #from: Peer | undefined
   #eventsInMessage = 0
@@ -109,6 +115,7 @@ export abstract class Multiplexer implements PeerHost {
     let complaint: string | undefined
     try {
       complaint = this.#reader.read(payload, this.#route)
+      if (!this.#reader.lends) this.#spend(payload)
     } catch {
       // Listeners do not throw. If one has a fault, it must not end the reading for all other peers.
       complaint = 'fault in a listener'
@@ -138,7 +145,6 @@ export abstract class Multiplexer implements PeerHost {
   flush(): void {
     const dirty = this.#dirty
     this.#dirty = []
-    this.#flushing = false
     for (const peer of dirty) peer.flush()
   }
 
@@ -183,14 +189,36 @@ export abstract class Multiplexer implements PeerHost {
 
   flushLater(peer: Peer): void {
     this.#dirty.push(peer)
-    if (this.#flushing) return
-    this.#flushing = true
-    // After the microtasks of this callback, so that all is in that one message has led to. An immediate would wait for
-    // the callbacks of other sockets as well, which a lone call pays with 10 µs each way.
-    process.nextTick(this.#flushNow)
+    this.#awaitTurnEnd()
   }
 
-  readonly #flushNow = (): void => this.flush()
+  /** What a frame has led to is sent first, and then its memory given back; but a turn can be long. */
+  #spend(frame: Buffer): void {
+    this.#spent.push(frame)
+    this.#spentBytes += frame.length
+    if (this.#spentBytes > maxSpentBytes) this.#release()
+    else this.#awaitTurnEnd()
+  }
+
+  #release(): void {
+    const spent = this.#spent
+    if (spent.length === 0) return
+    this.#spent = []
+    this.#spentBytes = 0
+    for (const frame of spent) release(frame)
+  }
+
+  #awaitTurnEnd(): void {
+    if (this.#isTurnEndAwaited) return
+    this.#isTurnEndAwaited = true
+    this.socket.atTurnEnd(this.#endTurn)
+  }
+
+  readonly #endTurn = (): void => {
+    this.#isTurnEndAwaited = false
+    this.flush()
+    this.#release()
+  }
 
   send(frames: (Buffer | string)[]): Promise<SendResult> {
     return this.socket.send(frames)
@@ -374,19 +402,5 @@ export class ServerMultiplexer extends Multiplexer {
     this.#farewell?.done(peer)
     this.counters.lostPeers++
     for (const channel of peer.channels.values()) channel.lose(error)
-  }
-}
-
-/** Ends a channel that was opened by a control event and never saw its request. */
-class Patience extends TimerEntry {
-  readonly #channel: Channel
-
-  constructor(channel: Channel) {
-    super()
-    this.#channel = channel
-  }
-
-  override onTimer(): void {
-    this.#channel.close()
   }
 }

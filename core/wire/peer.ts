@@ -103,7 +103,12 @@ export class Peer {
 
   /** Sends an event of an open channel. Throws `ZASK_WIRE_NOT_ENCODABLE` and `ZASK_WIRE_TOO_LARGE`. */
   emit(responseTo: EventId, name: string, args: unknown, extra?: Readonly<Record<string, unknown>>): void {
-    this.#write(this.#host.ids.next(), responseTo, name, args, extra)
+    this.#write(this.isZask ? undefined : this.#host.ids.next(), responseTo, name, args, extra)
+  }
+
+  /** For the event that opens a channel. */
+  newId(): EventId {
+    return this.isZask ? this.#host.ids.nextShort() : this.#host.ids.next()
   }
 
   /** Sends the event that opens a channel; its id becomes the channel's. */
@@ -113,7 +118,7 @@ export class Peer {
 
   /** Sends an event that belongs to no channel, and is answered by one of the same name. */
   ask(name: string): void {
-    this.#write(this.#host.ids.next(), undefined, name, null, undefined)
+    this.#write(this.newId(), undefined, name, null, undefined)
   }
 
   forget(channel: Channel): void {
@@ -182,7 +187,7 @@ export class Peer {
   }
 
   #write(
-    id: EventId,
+    id: EventId | undefined,
     responseTo: EventId | undefined,
     name: string,
     args: unknown,

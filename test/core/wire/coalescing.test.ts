@@ -92,6 +92,33 @@ describe('coalescing', () => {
       expect(record.flatMap(({ events }) => events).some(({ header }) => 'zask' in header)).to.equal(false)
     })
 
+    it('has short ids, and answers without one of their own, once both have shown what they are', async () => {
+      const { endpoint } = await world.serve(new Echo())
+      const { endpoint: tapped, record } = await tap(world, endpoint, true)
+      const { client } = await world.client<Echo>(tapped)
+      await client.echo(0)
+      const [request, answer] = record.map(({ events }) => events[0] as RawEvent)
+      const opening = request?.header['message_id'] as Uint8Array
+      expect(opening).to.be.instanceOf(Uint8Array).with.length(32)
+      // The server has read the announcement when it answers.
+      expect(answer?.header).to.not.have.property('message_id')
+      expect(answer?.header['response_to']).to.deep.equal(opening)
+
+      record.length = 0
+      await Promise.all(range(10).map((value) => client.echo(value)))
+      for await (const item of client.countTo(200)) if (item === 200) break
+      const events = record.flatMap(({ dir, events: said }) => said.map((event) => ({ dir, ...event })))
+      const openings = events.filter(({ header }) => !('response_to' in header))
+      expect(openings.map(({ name }) => name)).to.deep.equal([...range(10).map(() => 'echo'), 'countTo'])
+      const ids = openings.map(({ header }) => Buffer.from(header['message_id'] as Uint8Array))
+      for (const id of ids) expect(id.length).to.equal(7)
+      const [first] = ids as [Buffer]
+      expect(ids.map((id) => id.readUIntBE(1, 6) - first.readUIntBE(1, 6))).to.deep.equal(range(11))
+      for (const { header, name } of events) {
+        if ('response_to' in header) expect(Object.keys(header), name).to.deep.equal(['v', 'response_to'])
+      }
+    })
+
     it('sends a stream in far fewer messages than items, in order and within the credit', async () => {
       const { endpoint } = await world.serve(new Echo())
       const { endpoint: tapped, record } = await tap(world, endpoint, true)

@@ -289,6 +289,38 @@ describe('an event', () => {
       }
     })
 
+    it('says whether anything of the last frame is a view of its memory', () => {
+      const reader = new EventReader()
+      const lends = (...args: unknown[]): boolean => {
+        const writer = new EventWriter()
+        for (const value of args) writer.write({ id: '\x01' }, 'm', value)
+        reader.read(writer.take(), () => undefined)
+        return reader.lends
+      }
+      expect(lends([1, 'text', { a: [null] }])).to.equal(false)
+      expect(lends([Buffer.alloc(1000)])).to.equal(true)
+      // Copied, for it would hold the whole frame.
+      expect(lends([Buffer.alloc(1000)], ['x'.repeat(3000)])).to.equal(false)
+      expect(lends([Buffer.alloc(3000)], ['x'.repeat(100)])).to.equal(true)
+      expect(lends([2n ** 60n])).to.equal(false)
+      expect(lends([Buffer.alloc(1000)])).to.equal(true)
+      reader.read(Buffer.alloc(0), () => undefined)
+      expect(reader.lends).to.equal(false)
+    })
+
+    it('says so of its own frame, whatever the sink reads meanwhile', () => {
+      const reader = new EventReader()
+      const [plain, bytes] = [[1], [Buffer.alloc(1000)]].map((args) => {
+        const writer = new EventWriter()
+        writer.write({ id: '\x01' }, 'm', args)
+        return writer.take()
+      })
+      reader.read(bytes!, () => void reader.read(plain!, () => undefined))
+      expect(reader.lends).to.equal(true)
+      reader.read(plain!, () => void reader.read(bytes!, () => undefined))
+      expect(reader.lends).to.equal(false)
+    })
+
     it('leaves no id, name or text that changes with the memory of the frame', () => {
       const bytes = bytesOf(`93 83 ${messageId} ${id32} a17603 a161 a3787878 a3616464 92a3797979 81a16ba17a`)
       const before = one(bytes)
@@ -309,6 +341,12 @@ describe('an event', () => {
       expect(writer.take().toString('hex')).to.equal(
         `9383${messageId}${id32}a17603${responseTo}${id32}a24f4b9105`,
       )
+    })
+
+    it('has no message_id where it is given none', () => {
+      const writer = new EventWriter()
+      writer.write({ id: undefined, responseTo: '\x05' }, 'OK', [1])
+      expect(writer.take().toString('hex')).to.equal(`9382a17603${responseTo}05a24f4b9101`)
     })
 
     it('carries further header keys after the own ones, in their order, without those that are undefined', () => {
@@ -586,6 +624,21 @@ describe('an id source', () => {
     const [first, second] = made
     const isNext = counterOf(second!) === counterOf(first!) + 1
     expect(isNext || second!.slice(10) !== first!.slice(10)).to.equal(true)
+  })
+
+  it('makes short ids as bins of 7 bytes, that count', () => {
+    const ids = new IdSource()
+    const made = Array.from({ length: 70_000 }, () => ids.nextShort())
+    const values = made.map((id) => {
+      expect(id.length).to.equal(9)
+      const bytes = Buffer.from(id, 'latin1')
+      expect(bytes.readUInt16BE()).to.equal(0xc407)
+      return bytes.readUIntBE(3, 6)
+    })
+    for (const [index, value] of values.entries()) expect(value - values[0]!).to.equal(index)
+    const writer = new EventWriter()
+    writer.write({ id: made[300] }, 'm', [])
+    expect(one(writer.take()).id).to.equal(made[300])
   })
 
   it('makes ids that another source does not make', () => {

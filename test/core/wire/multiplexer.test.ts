@@ -8,6 +8,20 @@ import { ServerMultiplexer, type WireOptions } from '../../../core/wire/multiple
 import { TimerWheel } from '../../../core/wire/timer-wheel.ts'
 import { pack, pause, RawDealer, until } from '../../support/raw-peer.ts'
 
+/** Takes frames from the test, too. */
+class OpenServer extends ServerMultiplexer {
+  deliver(payload: Buffer): void {
+    this.socketListener().onMessage([Buffer.from('a peer'), Buffer.alloc(0), payload])
+  }
+}
+
+/** A frame as zeromq.js gives it: in memory that is its own. */
+function frameOf(bytes: Uint8Array): Buffer {
+  const frame = Buffer.from(new ArrayBuffer(bytes.length))
+  frame.set(bytes)
+  return frame
+}
+
 interface Accepted {
   readonly channel: Channel
   readonly request: Event
@@ -18,14 +32,14 @@ interface Accepted {
 describe('the multiplexer of a server', () => {
   let wheel: TimerWheel
   let counters: WireCounters
-  let server: ServerMultiplexer
+  let server: OpenServer
   let endpoint: string
   let accepted: Accepted[]
   let dealers: RawDealer[]
   let onRequest: ((call: Accepted) => void) | undefined
 
   async function serve(options: EndOptions = {}, limits: Partial<WireOptions> = {}): Promise<void> {
-    server = new ServerMultiplexer(
+    server = new OpenServer(
       { ...wireOptions(options, 1000), ...limits },
       wheel,
       counters,
@@ -41,6 +55,15 @@ describe('the multiplexer of a server', () => {
       },
     )
     endpoint = await server.bind('tcp://127.0.0.1:*')
+  }
+
+  /** The frame after the turn in which it was delivered. */
+  async function deliver(payload: Uint8Array): Promise<Buffer> {
+    const frame = frameOf(payload)
+    server.deliver(frame)
+    expect(frame.length, 'while it is read').to.equal(payload.length)
+    await pause(0)
+    return frame
   }
 
   function dealer(): RawDealer {
@@ -280,6 +303,66 @@ describe('the multiplexer of a server', () => {
       client.request('fault', [])
       expect((await client.call('echo', [1])).args).to.deep.equal([1])
       expect(droppedFor('fault in a listener')).to.equal(1)
+    })
+  })
+
+  describe('the memory of a message', () => {
+    const text = 'x'.repeat(500)
+
+    it('is given back at the end of the turn, whatever was in it, and what was read of it stays', async () => {
+      await serve()
+      const frame = await deliver(pack({ message_id: 'a', v: 3, key: text }, 'm', [text, { text }, 1]))
+      expect(frame.length).to.equal(0)
+      const [{ request }] = accepted as [Accepted]
+      expect([request.args, request.headers['key']]).to.deep.equal([[text, { text }, 1], text])
+      for (const junk of [Buffer.alloc(500, 0xc1), pack({ v: 3 }, 'm', [text]), Buffer.from(text)]) {
+        expect((await deliver(junk)).length).to.equal(0)
+      }
+      expect(accepted).to.have.length(1)
+    })
+
+    it('is given back within a turn where it is much', async () => {
+      await serve()
+      const frames = [1, 2].map((id) => frameOf(pack({ message_id: id, v: 3 }, 'm', ['x'.repeat(600_000)])))
+      for (const frame of frames) server.deliver(frame)
+      expect(frames.map(({ length }) => length)).to.deep.equal([0, 0])
+      expect(accepted.map(({ request }) => (request.args as string[])[0]?.length)).to.deep.equal([
+        600_000, 600_000,
+      ])
+    })
+
+    it('is kept where bytes that were read are a view of it', async () => {
+      await serve()
+      const bytes = Buffer.alloc(500, 7)
+      const frame = await deliver(pack({ message_id: 'a', v: 3 }, 'm', [bytes]))
+      expect(frame.length).to.be.above(500)
+      expect(accepted[0]?.request.args).to.deep.equal([bytes])
+    })
+
+    it('is that of others where it is small, or where the frame is only a part of it', async () => {
+      await serve()
+      expect((await deliver(pack({ message_id: 'a', v: 3 }, 'm', [1]))).length).to.be.above(10)
+      const payload = pack({ message_id: 'b', v: 3 }, 'm', [text])
+      const pool = Buffer.from(new ArrayBuffer(8192))
+      const part = pool.subarray(100, 100 + payload.length)
+      part.set(payload)
+      server.deliver(part)
+      await pause(0)
+      expect([pool.length, part.length]).to.deep.equal([8192, payload.length])
+      expect(accepted).to.have.length(2)
+    })
+
+    it('of several in one turn is given back, but for one whose listener had a fault: it may be read still', async () => {
+      await serve()
+      onRequest = ({ request }) => {
+        if (request.name === 'fault') throw new Error('a fault')
+      }
+      const payloads = ['a', 'fault', 'b'].map((name) =>
+        frameOf(pack({ message_id: name, v: 3 }, name, [text])),
+      )
+      for (const payload of payloads) server.deliver(payload)
+      await pause(0)
+      expect(payloads.map(({ length }) => length > 0)).to.deep.equal([false, true, false])
     })
   })
 
