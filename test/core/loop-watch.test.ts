@@ -30,6 +30,7 @@ describe('a core whose event loop is held up', function () {
   const cores = new Cores()
   const own: Core[] = []
   const lines: string[] = []
+  let warned = 0
   afterEach(async () => {
     await Promise.all(own.splice(0).map((core) => core.stop()))
     await cores.close()
@@ -47,18 +48,24 @@ describe('a core whose event loop is held up', function () {
     return { core, client }
   }
 
-  /** The one line that the log has of it; a machine that is busy may need to be held up for longer. */
+  /**
+   * The one line that the log has of it. On a busy machine it may have to be held up for longer, until the thread that
+   * watches gets to look in time: before that there is no line, or one that says so.
+   */
   async function lineOf(hold: (ms: number) => Promise<unknown>): Promise<string> {
-    lines.splice(0)
-    for (let ms = 400; lines.length === 0; ms *= 2) {
+    for (let ms = 400; ; ms *= 2) {
+      lines.splice(0)
       await hold(ms)
       await pause(20)
+      expect(lines).to.have.length.at.most(1)
+      warned += lines.length
+      const [line] = lines
+      if (line !== undefined && !line.includes('it was over before it could be seen where')) return line
     }
-    expect(lines).to.have.length(1)
-    return String(lines[0])
   }
 
   it('names the method and the line it is at, in JavaScript and in native code', async () => {
+    warned = 0
     const { core, client } = await watched(100)
     const spinning = await lineOf((ms) => client.page(ms))
     expect(spinning).to.match(/WARN the event loop was held up for \d{3,} ms by renderer\.page, at /)
@@ -70,7 +77,7 @@ describe('a core whose event loop is held up', function () {
     const roundsPerMs = 20_000 / (performance.now() - started)
     const hashing = await lineOf((ms) => client.hash(Math.ceil(roundsPerMs * ms)))
     expect(hashing).to.match(/by renderer\.hash, at \S+loop-watch\.test\.ts:22:\d+ \(hash\)/)
-    expect(core.stats.limits.blockedLoopMs).to.equal(2)
+    expect(core.stats.limits.blockedLoopMs).to.equal(warned)
   })
 
   it('leaves no thread and no timer behind, and starts none where it is not to look', async () => {
