@@ -14,7 +14,7 @@ const Entry = defineEntity({
   properties: { id: p.integer().primary(), text: p.string(), kept: p.boolean() },
 })
 
-const calls = Number(process.env['TEST_DATABASE_CALLS'] ?? 20_000)
+const calls = Number(process.env['TEST_DATABASE_CALLS'] ?? 25_000)
 
 /** Calls at the same time; the pool has fewer connections. */
 const callers = 16
@@ -107,7 +107,8 @@ describe('thousands of calls with a database', function () {
       idleCount: number
     }
 
-    const early = calls / 4
+    // A heap goes on growing until all has been compiled that is used often: up to the 10,000th call or so.
+    const early = calls * 0.4
     // What was cancelled ends a while after its caller was told; until then it is no leak.
     const settled = async (): Promise<void> => {
       while (pool.totalCount - pool.idleCount > 0) await pause(5)
@@ -147,7 +148,7 @@ describe('thousands of calls with a database', function () {
     })
     measured('P18', 'connections still in use', pool.totalCount - pool.idleCount, `after ${calls} calls`)
     measured('P18', 'transactions rolled back because they were left open', rolledBack, `of ${calls} calls`)
-    measured('P18', 'memory after the last three quarters of the calls', grownMiB, 'MiB')
+    measured('P18', 'memory after the last three fifths of the calls', grownMiB, 'MiB')
     expect(grownMiB).to.be.lessThan(4)
   })
 })
