@@ -14,7 +14,7 @@ export class Slab {
   at = 0
 
   #start = 0
-  /** Bytes taken at once: the most of late. */
+  /** Bytes taken at once: the most of late, as far as a slab is made for them. */
   #usual = 0
 
   /** Bytes that count and were not taken. */
@@ -43,7 +43,7 @@ export class Slab {
     this.#start = this.end
     // What is begun where it has no room is copied when that shows; and a slab of which much stays unused counts in
     // full as memory in use until the collector has found it.
-    this.#usual = Math.max(taken.length, this.#usual * 0.9)
+    this.#usual = Math.min(largest, Math.max(taken.length, this.#usual * 0.9))
     const rest = this.bytes.length - this.end
     if (this.bytes.length > largest || rest < Math.max(256, this.#usual)) this.#clear()
     return taken
