@@ -114,7 +114,7 @@ describe('the architecture', () => {
   const homes: [name: string, pattern: RegExp, home: RegExp][] = [
     ['tapable', /^tapable$/, /^core\/hooks\.ts$/],
     ['zeromq', /^zeromq$/, /^core\/wire\/socket\.ts$/],
-    ['msgpack', /^@msgpack\//, /^core\/wire\/event\.ts$/],
+    ['msgpack', /^@msgpack\//, /^core\/wire\/msgpack\.ts$/],
     ['the ORM', /^@mikro-orm\//, /^plugins\/mikro-orm[./]/],
   ]
   for (const [name, pattern, home] of homes) {

@@ -1,11 +1,4 @@
 import {
-  Decoder,
-  Encoder,
-  ExtensionCodec,
-  decodeTimestampExtension,
-  encodeTimestampExtension,
-} from '@msgpack/msgpack'
-import {
   defaultLimits,
   type Event,
   type EventId,
@@ -27,9 +20,10 @@ import {
   versionKey,
   writeHead,
 } from './header.ts'
+import { AnyDecoder, AnyEncoder } from './msgpack.ts'
 import { isSame, PlainReader } from './plain-reader.ts'
 import { PlainWriter } from './plain-writer.ts'
-import { doubleMarks, keyOf, narrow } from './received.ts'
+import { doubleMarks } from './received.ts'
 import { length, Scanner } from './scan.ts'
 import { Sendable, tooLarge } from './sendable.ts'
 import { Slab } from './slab.ts'
@@ -50,23 +44,6 @@ const company = 64 * 1024
  */
 const maxEvents = 4096
 
-/** What an encoder or decoder may keep allocated between events. */
-const keepBytes = 1024 * 1024
-
-const nil: Buffer = Buffer.from([0xc0])
-
-// The timestamp of the library, but for dates JavaScript does not have: it makes them an Invalid Date.
-const extensions = new ExtensionCodec()
-extensions.register({
-  type: -1,
-  encode: encodeTimestampExtension,
-  decode(data) {
-    const date = decodeTimestampExtension(data)
-    if (Number.isNaN(date.getTime())) throw new RangeError('a timestamp is outside the range of Date')
-    return date
-  },
-})
-
 /**
  * Reads the events of one body frame, one after another (a msgpack sequence; plain zerorpc peers send one).
  */
@@ -77,8 +54,7 @@ export class EventReader {
   readonly #limits: EventLimits
   readonly #plain: PlainReader
   readonly #scanner: Scanner
-  readonly #decoder = new Decoder({ extensionCodec: extensions, mapKeyConverter: keyOf })
-  #bigDecoder: Decoder | undefined
+  readonly #decoder = new AnyDecoder()
   // What the private readers tell beside what they return: the position after it, or -1 and why.
   #next = -1
   #reason = ''
@@ -267,23 +243,11 @@ export class EventReader {
       slice.copy(copy)
       slice = copy
     } else if (hasViews) this.lends = true
-    if (hasUnsafeIntegers) {
-      this.#bigDecoder ??= new Decoder({
-        extensionCodec: extensions,
-        mapKeyConverter: keyOf,
-        useBigInt64: true,
-      })
-    }
-    const decoder = hasUnsafeIntegers ? this.#bigDecoder! : this.#decoder
     try {
-      const value = decoder.decode(slice)
-      return hasUnsafeIntegers ? narrow(value) : value
+      return this.#decoder.decode(slice, hasUnsafeIntegers)
     } catch (error) {
       this.#undecodable = error instanceof Error ? error.message : 'cannot be decoded'
       return undefined
-    } finally {
-      // The decoder keeps what it was given last.
-      if (slice.length > keepBytes) decoder.decode(nil)
     }
   }
 }
@@ -297,8 +261,7 @@ export class EventWriter {
   readonly #sendable: Sendable
   readonly #slab = new Slab()
   readonly #plain: PlainWriter
-  #encoder: Encoder
-  #bigEncoder: Encoder | undefined
+  readonly #encoder: AnyEncoder
   #count = 0
   #isWriting = false
 
@@ -306,7 +269,7 @@ export class EventWriter {
     this.#limits = { ...defaultLimits, ...limits }
     this.#sendable = new Sendable(this.#limits)
     this.#plain = new PlainWriter(this.#slab, this.#limits)
-    this.#encoder = this.#newEncoder(false)
+    this.#encoder = new AnyEncoder(this.#limits.maxDepth)
   }
 
   /** Bytes written and not taken. */
@@ -381,23 +344,10 @@ export class EventWriter {
   /** The value's bytes, in memory of the encoder that the next call writes over. */
   #encode(value: unknown, name: string): Uint8Array {
     const sent = this.#sendable.prepare(value, name)
-    const isBig = this.#sendable.hasBigInts
-    if (isBig) this.#bigEncoder ??= this.#newEncoder(true)
-    let bytes: Uint8Array
     try {
-      bytes = (isBig ? this.#bigEncoder! : this.#encoder).encodeSharedRef(sent)
+      return this.#encoder.encode(sent, this.#sendable.hasBigInts)
     } catch (error) {
       throw this.#sendable.unreadable(error, name)
     }
-    if (bytes.buffer.byteLength > keepBytes) {
-      if (isBig) this.#bigEncoder = undefined
-      else this.#encoder = this.#newEncoder(false)
-    }
-    return bytes
-  }
-
-  #newEncoder(useBigInt64: boolean): Encoder {
-    // It counts a scalar as a level; what is too deep was refused before it is asked.
-    return new Encoder({ extensionCodec: extensions, useBigInt64, maxDepth: this.#limits.maxDepth + 1 })
   }
 }
