@@ -21,11 +21,13 @@ import {
   writeHead,
 } from './header.ts'
 import { AnyDecoder, AnyEncoder } from './msgpack.ts'
-import { isSame, PlainReader } from './plain-reader.ts'
+import { isSame, lostShapes, PlainReader } from './plain-reader.ts'
 import { PlainWriter } from './plain-writer.ts'
 import { doubleMarks } from './received.ts'
+import type { Shape } from './known-shapes.ts'
 import { length, Scanner } from './scan.ts'
 import { Sendable, tooLarge } from './sendable.ts'
+import { SentShapes } from './sent-shapes.ts'
 import { Slab } from './slab.ts'
 
 export { defaultLimits } from './event-shape.ts'
@@ -87,6 +89,7 @@ export class EventReader {
     let at = 0
     let events = 0
     let lends = false
+    let shapes: Shape[] | undefined
     let reason: string | undefined
     while (at >= 0 && at < end) {
       if (++events > maxEvents) {
@@ -95,10 +98,12 @@ export class EventReader {
       }
       this.#budget = budget
       this.lends = false
+      this.#plain.shapes = shapes
       const event = this.#event(bytes, at, end)
       // Read before sink runs, which may come back here.
       at = this.#next
       budget = this.#budget
+      shapes = this.#plain.shapes
       lends ||= this.lends
       if (at < 0) reason = this.#reason
       if (event !== undefined) sink(event)
@@ -208,6 +213,8 @@ export class EventReader {
     this.#next = this.#scanner.scan(bytes, at, end, Math.min(this.#limits.maxNodes, this.#budget))
     if (this.#next < 0) this.#reason = this.#scanner.reason
     else this.#budget -= this.#scanner.nodes
+    // What numbers they would have got is not known.
+    if (this.#scanner.hasShapes) this.#plain.shapes = lostShapes
   }
 
   /** The id at `at`, or undefined where there is no scalar or one too long to be the key of a table. */
@@ -233,7 +240,11 @@ export class EventReader {
     }
     this.#skip(bytes, at, end)
     if (this.#next < 0) return undefined
-    const { hasViews, hasUnsafeIntegers, marks } = this.#scanner
+    const { hasShapes, hasViews, hasUnsafeIntegers, marks } = this.#scanner
+    if (hasShapes) {
+      this.#undecodable = 'maps without keys'
+      return undefined
+    }
     let slice = bytes.subarray(at, this.#next)
     if (marks.length > 0) slice = doubleMarks(slice, marks, at)
     else if (hasViews && slice.length * 2 < bytes.length) {
@@ -264,11 +275,13 @@ export class EventWriter {
   readonly #encoder: AnyEncoder
   #count = 0
   #isWriting = false
+  #byShape = false
 
-  constructor(limits: Partial<EventLimits> = {}) {
+  /** @param known the shapes that all writers of a socket share. */
+  constructor(limits: Partial<EventLimits> = {}, known: SentShapes = new SentShapes()) {
     this.#limits = { ...defaultLimits, ...limits }
     this.#sendable = new Sendable(this.#limits)
-    this.#plain = new PlainWriter(this.#slab, this.#limits)
+    this.#plain = new PlainWriter(this.#slab, this.#limits, known)
     this.#encoder = new AnyEncoder(this.#limits.maxDepth)
   }
 
@@ -284,25 +297,31 @@ export class EventWriter {
 
   /**
    * Appends one event. On an error the writer is exactly as before.
+   * @param byShape whether keys of records may be left out that the message has already, which zask peers read.
    * @returns its size in bytes.
    * @throws ZaskError ZASK_WIRE_NOT_ENCODABLE, ZASK_WIRE_TOO_LARGE
    */
-  write(header: OutgoingHeader, name: string, args: unknown): number {
+  write(header: OutgoingHeader, name: string, args: unknown, byShape: boolean = false): number {
     if (this.#isWriting) throw this.#sendable.unreadable(new Error('a getter wrote an event meanwhile'), '')
     this.#isWriting = true
     const slab = this.#slab
+    const plain = this.#plain
+    let shapes = plain.shapes
+    this.#byShape = byShape
     try {
       this.#header(header)
-      this.#plain.text(name)
+      plain.text(name)
       this.#value(args, '')
       const size = slab.at - slab.end
       const { maxBytes } = this.#limits
       if (size > maxBytes) throw tooLarge(`the event ${name}`, size, maxBytes)
       slab.commit()
+      shapes = plain.shapes
       this.#count++
       return size
     } finally {
       slab.discard()
+      plain.forget(shapes)
       this.#isWriting = false
     }
   }
@@ -311,6 +330,7 @@ export class EventWriter {
   take(): Buffer {
     if (this.#isWriting) throw this.#sendable.unreadable(new Error('a getter took the events meanwhile'), '')
     this.#count = 0
+    this.#plain.newMessage()
     return this.#slab.take()
   }
 
@@ -325,20 +345,30 @@ export class EventWriter {
   }
 
   #value(value: unknown, name: string): void {
+    if (this.#writesPlain(value, this.#byShape)) return
+    if (this.#plain.sawBytes && this.#writesPlain(value, false)) return
     const slab = this.#slab
-    const before = slab.at - slab.end
-    try {
-      if (this.#plain.value(value)) return
-    } catch {
-      // A getter threw. The walk meets it again, and can say where.
-    }
-    slab.at = slab.end + before
     const bytes = this.#encode(value, name)
     const { maxBytes } = this.#limits
     if (bytes.length > maxBytes) throw tooLarge(name === '' ? 'the value' : name, bytes.length, maxBytes)
     slab.reserve(bytes.length)
     slab.bytes.set(bytes, slab.at)
     slab.at += bytes.length
+  }
+
+  /** If not, nothing of it is left. */
+  #writesPlain(value: unknown, byShape: boolean): boolean {
+    const slab = this.#slab
+    const before = slab.at - slab.end
+    const { shapes } = this.#plain
+    try {
+      if (this.#plain.value(value, byShape)) return true
+    } catch {
+      // A getter threw. The walk meets it again, and can say where.
+    }
+    slab.at = slab.end + before
+    this.#plain.forget(shapes)
+    return false
   }
 
   /** The value's bytes, in memory of the encoder that the next call writes over. */

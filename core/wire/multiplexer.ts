@@ -14,8 +14,10 @@ import { copyOf, envelopeKey, isEnvelope, maxEnvelopeFrames } from './envelope.t
 import { type Event, type EventId, type EventLimits, EventReader, EventWriter, IdSource } from './event.ts'
 import { Farewell, readEvent } from './farewell.ts'
 import { announcementKey, beatKey, flushBytes, Peer, type PeerHost } from './peer.ts'
+import { SentShapes } from './sent-shapes.ts'
 import { release, type SendResult, type SocketListener, WireSocket } from './socket.ts'
 import type { TimerWheel } from './timer-wheel.ts'
+import { withdrawnKey } from './withdrawal.ts'
 
 export interface WireOptions {
   /** Milliseconds between beats, null for none. */
@@ -65,6 +67,7 @@ export abstract class Multiplexer implements PeerHost {
   readonly #channelOptions: ChannelOptions
   readonly #reader: EventReader
   readonly #writers: EventWriter[] = []
+  readonly #shapes = new SentShapes()
   #dirty: Peer[] = []
   /** Frames of this turn of the event loop that were read and that nobody needs any more, and their bytes. */
   #spent: Buffer[] = []
@@ -180,7 +183,7 @@ export abstract class Multiplexer implements PeerHost {
   // what peers ask for
 
   takeWriter(): EventWriter {
-    return this.#writers.pop() ?? new EventWriter(this.options.events)
+    return this.#writers.pop() ?? new EventWriter(this.options.events, this.#shapes)
   }
 
   giveBackWriter(writer: EventWriter): void {
@@ -348,7 +351,7 @@ export class ServerMultiplexer extends Multiplexer {
       return
     }
     if (id === undefined) {
-      this.counters.drop('no message_id')
+      if (event.headers[withdrawnKey] === undefined) this.counters.drop('no message_id')
       return
     }
     if (peer.channels.has(id)) {

@@ -3,9 +3,9 @@ import type { Channel } from './channel.ts'
 import { ChannelTable } from './channel-table.ts'
 import type { WireCounters } from './counters.ts'
 import type { EventId, EventWriter, IdSource } from './event.ts'
-import { withoutEvent } from './scan.ts'
 import type { SendResult } from './socket.ts'
 import type { TimerWheel } from './timer-wheel.ts'
+import { withoutEvent } from './withdrawal.ts'
 
 /** What a peer needs of the socket it is reached by. */
 export interface PeerHost {
@@ -166,7 +166,7 @@ export class Peer {
     if (writer !== undefined && position > this.emitted - writer.count) {
       this.#writer = undefined
       const events = writer.count
-      const last: Waiting = { payload: writer.take(), events, withdrawn: [] }
+      const last: Waiting = { payload: writer.take(), events, gone: [] }
       this.#host.giveBackWriter(writer)
       takeOut(last, position - (this.emitted - events))
       this.#pushWaiting(last)
@@ -198,7 +198,7 @@ export class Peer {
     const collected = this.#writer
     const writer = collected ?? this.#host.takeWriter()
     try {
-      writer.write({ id, responseTo, extra }, name, args)
+      writer.write({ id, responseTo, extra }, name, args, this.isZask)
     } catch (error) {
       if (collected === undefined) this.#host.giveBackWriter(writer)
       this.#host.counters.unsendable(error)
@@ -226,7 +226,7 @@ export class Peer {
   }
 
   #push(payload: Buffer, events: number): void {
-    this.#pushWaiting({ payload, events, withdrawn: [] })
+    this.#pushWaiting({ payload, events, gone: [] })
   }
 
   #pushWaiting(waiting: Waiting): void {
@@ -284,18 +284,19 @@ export class Peer {
   }
 }
 
-/** A message that waits for libzmq: how many events it was made of, and which of them were taken out of it again. */
+/** A message that waits for libzmq: how many events it was made of, and which of them are gone from it again. */
 interface Waiting {
   payload: Buffer
   events: number
-  readonly withdrawn: number[]
+  readonly gone: number[]
 }
 
 /** @param place Which of its events, from 1. */
 function takeOut(waiting: Waiting, place: number): void {
-  const gone = waiting.withdrawn.filter((one) => one < place).length
+  const gone = waiting.gone.filter((one) => one < place).length
+  const before = waiting.payload.length
   waiting.payload = withoutEvent(waiting.payload, place - 1 - gone)
-  waiting.withdrawn.push(place)
+  if (waiting.payload.length < before) waiting.gone.push(place)
 }
 
 /**

@@ -1,9 +1,13 @@
-import { KnownShapes } from './known-shapes.ts'
+import { KnownShapes, Shape } from './known-shapes.ts'
 import { KnownTexts } from './known-texts.ts'
 import { isUnsafe, length } from './scan.ts'
+import { maxShapeKeys, maxShapes, shapeMark, withKeys } from './shape.ts'
 
 /** Deeper values are for the decoder: this reader recurses. */
 const maxLevels = 64
+
+/** For a frame of which it is not known any more what number is what: full, so that nothing is added, and all undefined. */
+export const lostShapes: Shape[] = Array.from({ length: maxShapes })
 
 /**
  * Reads plain data, which most events carry, in one pass: nil, booleans, numbers, texts, arrays, and maps with keys of
@@ -16,6 +20,8 @@ export class PlainReader {
   next = -1
   /** Elements met by the last `value`; as the scanner counts them. */
   nodes = 0
+  /** The shapes of the frame by their numbers; undefined where it had none yet. */
+  shapes: Shape[] | undefined
 
   #maxNodes = 0
   readonly #maxDepth: number
@@ -23,7 +29,10 @@ export class PlainReader {
   // Apart, because keys come again in each event, while values may never: they are not to push keys out.
   readonly #keys = new KnownTexts()
   readonly #texts = new KnownTexts()
-  readonly #shapes = new KnownShapes()
+  readonly #known = new KnownShapes()
+  /** Values of the records that are being read, each level behind the one above it. */
+  readonly #values: unknown[] = Array.from({ length: maxLevels * maxShapeKeys })
+  #top = 0
 
   constructor(maxDepth: number) {
     this.#maxDepth = Math.min(maxDepth, maxLevels)
@@ -32,7 +41,12 @@ export class PlainReader {
   value(bytes: Buffer, at: number, end: number, maxNodes: number): unknown {
     this.nodes = 0
     this.#maxNodes = maxNodes
-    return this.#value(bytes, at, end, 0)
+    const value = this.#value(bytes, at, end, 0)
+    if (this.next < 0 && this.#top > 0) {
+      this.#values.fill(undefined)
+      this.#top = 0
+    }
+    return value
   }
 
   /** Where the text of a str or bin begins; `next` is its end. -1 for anything else, and for a text that is cut off. */
@@ -116,6 +130,8 @@ export class PlainReader {
           ? this.#array(bytes, this.next, end, size, depth)
           : this.#map(bytes, this.next, end, size, depth)
       }
+      case shapeMark:
+        return this.#shaped(bytes, at + 1, end, depth)
       default:
         return this.#leave()
     }
@@ -141,31 +157,93 @@ export class PlainReader {
   #map(bytes: Buffer, from: number, end: number, size: number, depth: number): unknown {
     this.nodes += size * 2
     if (depth >= this.#maxDepth || this.nodes > this.#maxNodes) return this.#leave()
-    const record: Record<string, unknown> = {}
     this.next = from
-    if (size === 0) return record
-    let foreseen = this.#shapes.find(bytes, from, size)
-    for (let index = 0; index < size; index++) {
-      const at = this.next
-      let key: string | undefined
-      const after = foreseen === undefined ? -1 : foreseen.endOfKey(index, bytes, at, end)
-      if (after >= 0) {
-        key = foreseen!.keys[index]!
-        this.next = after
-      } else {
-        foreseen = undefined
-        // A bin is no key, though it has a span.
-        const isKey = at < end && (bytes[at]! < 0xc4 || bytes[at]! > 0xc6)
-        const start = isKey ? this.span(bytes, at, end) : -1
-        key = start < 0 ? undefined : this.#keys.text(bytes, start, this.next)
-        if (key === undefined || key === '__proto__') return this.#leave()
+    if (size === 0) return {}
+    const foreseen = this.#known.find(bytes, from, size)
+    let index = 0
+    let record: Record<string, unknown>
+    if (foreseen === undefined) record = {}
+    else {
+      const base = this.#top
+      this.#top = base + size
+      for (; index < size; index++) {
+        const after = foreseen.endOfKey(index, bytes, this.next, end)
+        if (after < 0) break
+        const item = this.#value(bytes, after, end, depth + 1)
+        if (this.next < 0) return undefined
+        this.#values[base + index] = item
       }
+      this.#top = base
+      if (index === size) return foreseen.build(this.#values, base, size)
+      record = foreseen.build(this.#values, base, index)
+    }
+    for (; index < size; index++) {
+      const key = this.#key(bytes, this.next, end)
+      if (key === undefined) return this.#leave()
       const item = this.#value(bytes, this.next, end, depth + 1)
       if (this.next < 0) return undefined
       record[key] = item
     }
-    if (foreseen === undefined) this.#shapes.missed(record, bytes, from, size)
+    this.#known.missed(record, bytes, from, size)
     return record
+  }
+
+  #key(bytes: Buffer, at: number, end: number): string | undefined {
+    // A bin is no key, though it has a span.
+    if (at >= end || (bytes[at]! >= 0xc4 && bytes[at]! <= 0xc6)) return undefined
+    const start = this.span(bytes, at, end)
+    const key = start < 0 ? undefined : this.#keys.text(bytes, start, this.next)
+    return key === '__proto__' ? undefined : key
+  }
+
+  /** A map as `shape.ts` has it, after its mark. */
+  #shaped(bytes: Buffer, at: number, end: number, depth: number): unknown {
+    if (at + 2 > end) return this.#leave()
+    const first = bytes[at]!
+    const size = first & ~withKeys
+    this.nodes += size * 2
+    if (depth >= this.#maxDepth || this.nodes > this.#maxNodes) return this.#leave()
+    let shape: Shape | undefined
+    if (first >= withKeys) shape = this.#define(bytes, at + 1, end, size)
+    else {
+      shape = this.shapes?.[bytes[at + 1]!]
+      this.next = at + 2
+    }
+    if (shape?.keys.length !== size) return this.#leave()
+    const base = this.#top
+    this.#top = base + size
+    for (let index = 0; index < size; index++) {
+      const item = this.#value(bytes, this.next, end, depth + 1)
+      if (this.next < 0) return undefined
+      this.#values[base + index] = item
+    }
+    this.#top = base
+    return shape.build(this.#values, base, size)
+  }
+
+  /** The shape of the keys that stand at `from`; it gets the next number of the frame. */
+  #define(bytes: Buffer, from: number, end: number, size: number): Shape | undefined {
+    const shapes = (this.shapes ??= [])
+    if (size === 0 || size > maxShapeKeys || shapes.length >= maxShapes) return undefined
+    const foreseen = this.#known.find(bytes, from, size)
+    const after = foreseen?.endOfKeys(bytes, from, end) ?? -1
+    let shape: Shape
+    if (after >= 0) {
+      shape = foreseen!
+      this.next = after
+    } else {
+      const keys: string[] = []
+      this.next = from
+      for (let index = 0; index < size; index++) {
+        const key = this.#key(bytes, this.next, end)
+        if (key === undefined) return undefined
+        keys.push(key)
+      }
+      this.#known.missed(keys, bytes, from, size)
+      shape = new Shape(keys)
+    }
+    shapes.push(shape)
+    return shape
   }
 
   #has(next: number, end: number): boolean {

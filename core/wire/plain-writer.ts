@@ -1,5 +1,7 @@
 import type { EventLimits } from './event-shape.ts'
 import { isReadable } from './sendable.ts'
+import type { SentShape, SentShapes } from './sent-shapes.ts'
+import { maxShapes, shapeMark } from './shape.ts'
 import type { Slab } from './slab.ts'
 
 /** Deeper values are for the encoder: this writer recurses. */
@@ -17,23 +19,57 @@ const shortText = 1024
  */
 export class PlainWriter {
   readonly #slab: Slab
+  readonly #known: SentShapes
   readonly #maxBytes: number
   readonly #maxNodes: number
   readonly #maxDepth: number
+  /** Whether the last value was not taken because bytes were in it, which only `byShape` excludes. */
+  sawBytes = false
   #nodes = 0
+  #byShape = false
+  #message: number
+  /** The shapes whose keys the message has, by their numbers. */
+  readonly #shapes: SentShape[] = []
 
-  constructor(slab: Slab, limits: EventLimits) {
+  constructor(slab: Slab, limits: EventLimits, known: SentShapes) {
     this.#slab = slab
+    this.#known = known
+    this.#message = known.newMessage()
     this.#maxBytes = limits.maxBytes
     this.#maxNodes = limits.maxNodes
     this.#maxDepth = Math.min(limits.maxDepth, maxLevels)
   }
 
-  /** Whether it took the value. If not, or if a getter throws, part of it may lie behind `slab.at`'s old place. */
-  value(value: unknown): boolean {
+  /** How many shapes the message has. */
+  get shapes(): number {
+    return this.#shapes.length
+  }
+
+  /** What is written next is a message of its own. */
+  newMessage(): void {
+    if (this.#shapes.length === 0) return
+    this.#shapes.length = 0
+    this.#message = this.#known.newMessage()
+  }
+
+  /** Takes the shapes back beyond so many, because what they stand in is taken back. */
+  forget(kept: number): void {
+    for (let shape; this.#shapes.length > kept;) {
+      shape = this.#shapes.pop()!
+      if (shape.message === this.#message) shape.message = 0
+    }
+  }
+
+  /**
+   * Whether it took the value. If not, or if a getter throws, part of it may lie behind `slab.at`'s old place.
+   * @param byShape whether maps may be written as `shape.ts` has it.
+   */
+  value(value: unknown, byShape: boolean): boolean {
     // Somebody has given all objects a property that `for in` would take for their own.
-    if (countKeys(Object.prototype) > 0) return false
+    if (hasKeys(Object.prototype)) return false
     this.#nodes = 0
+    this.sawBytes = false
+    this.#byShape = byShape
     return this.#value(value, 0)
   }
 
@@ -120,9 +156,24 @@ export class PlainWriter {
     if (!isReadable(record)) return false
     // Two walks, because the head says how many there are: `for in` is the one way to keys and values that allocates
     // nothing and knows where each value lies. What a proxy says the second time must not make the head a lie.
-    let size = countKeys(record)
+    let size = 0
+    let node = this.#byShape ? this.#known.root : undefined
+    for (const key in record) {
+      size++
+      if (node !== undefined) node = node.after(key)
+    }
     this.#nodes += size * 2
     if (this.#nodes > this.#maxNodes) return false
+    const slab = this.#slab
+    if (node?.shape !== undefined && this.#shape(node.shape)) {
+      const { keys } = node.shape
+      let index = 0
+      for (const key in record) {
+        if (key !== keys[index++] || !this.#value(record[key], depth + 1)) return false
+      }
+      return index === size && slab.at - slab.end <= this.#maxBytes
+    }
+    if (this.#byShape) this.#known.missed(record)
     this.#head(size, 0x80, 0xde)
     for (const key in record) {
       if (key === '__proto__' || size-- === 0) return false
@@ -130,10 +181,39 @@ export class PlainWriter {
       this.text(key)
       if (!this.#value(value, depth + 1)) return false
     }
-    return size === 0 && this.#slab.at - this.#slab.end <= this.#maxBytes
+    return size === 0 && slab.at - slab.end <= this.#maxBytes
+  }
+
+  /** Writes all of a map but its values: its keys, or the number they have. Not where no number is left for them. */
+  #shape(shape: SentShape): boolean {
+    const slab = this.#slab
+    if (shape.message === this.#message) {
+      slab.reserve(3)
+      const { bytes, at } = slab
+      bytes[at] = shapeMark
+      bytes[at + 1] = shape.keys.length
+      bytes[at + 2] = shape.number
+      slab.at = at + 3
+      return true
+    }
+    const number = this.#shapes.length
+    if (number === maxShapes) return false
+    this.#shapes.push(shape)
+    shape.message = this.#message
+    shape.number = number
+    const { head } = shape
+    slab.reserve(head.length)
+    slab.bytes.set(head, slab.at)
+    slab.at += head.length
+    return true
   }
 
   #bytes(value: Uint8Array): boolean {
+    // Whoever reads it needs the decoder, which knows no shapes.
+    if (this.#byShape) {
+      this.sawBytes = true
+      return false
+    }
     const slab = this.#slab
     const size = value.length
     if (slab.at - slab.end + size > this.#maxBytes) return false
@@ -166,12 +246,10 @@ export class PlainWriter {
   }
 }
 
-/** How many keys `for in` goes through. */
-function countKeys(record: object): number {
-  let count = 0
-  // oxlint-disable-next-line no-underscore-dangle -- it is counted, not looked at
-  for (const _key in record) count++
-  return count
+function hasKeys(record: object): boolean {
+  // oxlint-disable-next-line no-underscore-dangle, no-unreachable-loop -- it is not looked at
+  for (const _key in record) return true
+  return false
 }
 
 /** How many bytes stand before a text of so many. */

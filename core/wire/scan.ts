@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { maxShapeKeys, withKeys } from './shape.ts'
 
 /** Texts up to this many bytes are checked for UTF-8 here; for longer ones the native check is worth its call. */
 const shortText = 48
@@ -22,6 +23,8 @@ export class Scanner {
   hasViews = false
   /** Whether a 64-bit integer is there that a number cannot hold exactly. */
   hasUnsafeIntegers = false
+  /** Whether a map is there whose keys are not written out, or that brings them for others. */
+  hasShapes = false
   /** Where long texts begin that start with a byte order mark. */
   readonly marks: number[] = []
 
@@ -48,6 +51,7 @@ export class Scanner {
     let nodes = 0
     this.hasViews = false
     this.hasUnsafeIntegers = false
+    this.hasShapes = false
     if (this.marks.length > 0) this.marks.length = 0
 
     for (;;) {
@@ -150,8 +154,21 @@ export class Scanner {
             at += width
             break
           }
-          default: // 0xc1, the one byte msgpack never uses
-            return this.#refuse('not msgpack')
+          default: {
+            // 0xc1, the one byte msgpack never uses: a shape, or nothing that can be read.
+            if (at >= end) return this.#refuse('truncated')
+            const head = bytes[at++]!
+            const size = head & ~withKeys
+            if (size === 0 || size > maxShapeKeys) return this.#refuse('not msgpack')
+            this.hasShapes = true
+            elements = size
+            if (head >= withKeys) elements *= 2
+            else {
+              at++
+              // Keys that stand elsewhere count as well.
+              nodes += size
+            }
+          }
         }
       }
 
@@ -177,15 +194,6 @@ export class Scanner {
     this.reason = reason
     return -1
   }
-}
-
-/** A message of several events without the one at `index`, from 0. What was written here needs no limits. */
-export function withoutEvent(payload: Buffer, index: number): Buffer {
-  const scanner = new Scanner(2048)
-  const after = (at: number): number => scanner.scan(payload, at, payload.length, Infinity)
-  let from = 0
-  for (let count = 0; count < index; count++) from = after(from)
-  return Buffer.concat([payload.subarray(0, from), payload.subarray(after(from))])
 }
 
 /** Whether the bytes are UTF-8, for a text that lies wholly within the frame. */

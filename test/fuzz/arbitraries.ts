@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { requestHead } from './corpus.ts'
 import { EventWriter, type EventId, type OutgoingHeader } from '../../core/wire/event.ts'
+import { SentShapes } from '../../core/wire/sent-shapes.ts'
 
 const ids: fc.Arbitrary<EventId> = fc.oneof(
   fc
@@ -53,12 +54,44 @@ const headers: fc.Arbitrary<OutgoingHeader> = fc.record(
 /** What a writer takes: header, name, args. */
 export const events: fc.Arbitrary<[OutgoingHeader, string, unknown]> = fc.tuple(headers, texts, values)
 
+/** Few keys of few kinds, so that the records of one event are of one kind often. */
+const records: fc.Arbitrary<object> = fc.letrec<{ record: object; value: unknown }>((tie) => ({
+  record: fc
+    .tuple(
+      fc.constantFrom(['a'], ['a', 'b'], ['b', 'a'], ['id', 'name', 'at']),
+      fc.array(tie('value'), { minLength: 3, maxLength: 3 }),
+    )
+    .map(([names, items]) => Object.fromEntries(names.map((name, index) => [name, items[index]]))),
+  value: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true, maxDepth: 4 },
+    fc.integer({ min: 0, max: 200 }),
+    fc.constantFrom(null, true, 'x', 2.5),
+    fc.array(tie('record'), { maxLength: 4 }),
+    tie('record'),
+  ),
+})).record
+
+/** Events whose args are records of few kinds, now and then with something that is not plain. */
+export const recordEvents: fc.Arbitrary<[OutgoingHeader, string, unknown]> = fc.tuple(
+  headers,
+  texts,
+  fc.array(fc.oneof({ arbitrary: records, weight: 8 }, { arbitrary: values, weight: 1 }), { maxLength: 6 }),
+)
+
+const known = new SentShapes()
+for (const record of fc.sample(records, { numRuns: 400, seed: 1 })) known.missed(record)
+
+/** A writer that knows the keys of records that were written before. */
+export const knowingWriter = (): EventWriter => new EventWriter({}, known)
+
 /** Sound frames of one to four events. */
-export const frames: fc.Arbitrary<Buffer> = fc.array(events, { minLength: 1, maxLength: 4 }).map((list) => {
-  const writer = new EventWriter()
-  for (const [header, name, args] of list) writer.write(header, name, args)
-  return writer.take()
-})
+export const frames: fc.Arbitrary<Buffer> = fc
+  .tuple(fc.array(fc.oneof(events, recordEvents), { minLength: 1, maxLength: 4 }), fc.boolean())
+  .map(([list, byShape]) => {
+    const writer = knowingWriter()
+    for (const [header, name, args] of list) writer.write(header, name, args, byShape)
+    return writer.take()
+  })
 
 /** One change of some bytes; `at` is a place in them, from 0 to 1. */
 export interface Mutation {
@@ -114,6 +147,7 @@ const heads = fc.oneof(
         0xdf,
         0x8f,
         0x9f,
+        0xc1,
       ),
       fc.uint8Array({ minLength: 0, maxLength: 4 }),
     )
@@ -123,7 +157,33 @@ const heads = fc.oneof(
 /** A frame with a good header whose args are the same few bytes again and again, up to 64 KiB of them. */
 export const piles: fc.Arbitrary<Buffer> = fc
   .tuple(heads, fc.integer({ min: 1, max: 16 }), fc.uint8Array({ maxLength: 4 }))
-  .map(([head, power, tail]) => {
-    const size = Math.min(2 ** power, 65_536)
-    return Buffer.concat([requestHead, Buffer.alloc(size, head), tail])
+  .map(([head, power, tail]) => Buffer.concat([requestHead, Buffer.alloc(pileSize(power), head), tail]))
+
+/** The same of keys and then records of them, over and over: nothing else gets so much of so few bytes. */
+export const recordPiles: fc.Arbitrary<Buffer> = fc
+  .record({
+    size: fc.integer({ min: 1, max: 32 }),
+    width: fc.integer({ min: 1, max: 31 }),
+    value: fc.constantFrom(0xc0, 0x90, 0x80, 0xa0),
+    power: fc.integer({ min: 6, max: 16 }),
+    tail: fc.uint8Array({ maxLength: 4 }),
   })
+  .map(({ size, width, value, power, tail }) => {
+    const key = (index: number): string => String(index).padStart(width, 'k').slice(-width)
+    const names = Array.from({ length: size }, (_, index) => String.fromCharCode(0xa0 | width) + key(index))
+    const brought = Buffer.from(String.fromCharCode(0xc1, 0x80 | size) + names.join(''), 'latin1')
+    const record = Buffer.alloc(size, value)
+    const again = Buffer.concat([Buffer.of(0xc1, size, 0), record])
+    const count = Math.floor(pileSize(power) / again.length)
+    const list = Buffer.of(0xdc, (count + 1) >> 8, count + 1)
+    return Buffer.concat([
+      requestHead,
+      list,
+      brought,
+      record,
+      Buffer.alloc(count * again.length, again),
+      tail,
+    ])
+  })
+
+const pileSize = (power: number): number => Math.min(2 ** power, 65_536)

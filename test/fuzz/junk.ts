@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { encode } from '@msgpack/msgpack'
-import { frames, mutate, mutations, piles, values } from './arbitraries.ts'
+import { frames, mutate, mutations, piles, recordPiles, values } from './arbitraries.ts'
 
 const bytes = (maxLength: number): fc.Arbitrary<Buffer> =>
   fc.uint8Array({ maxLength }).map((list) => Buffer.from(list))
@@ -72,6 +72,7 @@ const payloads: fc.Arbitrary<Buffer> = fc.oneof(
   { weight: 2, arbitrary: fc.tuple(oddEvents(ids), mutations).map(([frame, list]) => mutate(frame, list)) },
   { weight: 2, arbitrary: bytes(200) },
   { weight: 1, arbitrary: piles },
+  { weight: 1, arbitrary: recordPiles },
 )
 
 /** Messages of any peer of ZeroMQ: mostly one frame after the delimiter, at times an envelope of anything. */

@@ -2,6 +2,7 @@ import type { ZaskError } from '../../core/errors.ts'
 import { WireCounters } from '../../core/wire/counters.ts'
 import { type Event, EventWriter, IdSource } from '../../core/wire/event.ts'
 import { Peer, type PeerHost } from '../../core/wire/peer.ts'
+import { SentShapes } from '../../core/wire/sent-shapes.ts'
 import type { SendResult } from '../../core/wire/socket.ts'
 import { TimerWheel } from '../../core/wire/timer-wheel.ts'
 import { type RawEvent, unpack } from './raw-peer.ts'
@@ -20,6 +21,7 @@ export class FakeHost implements PeerHost {
   readonly messages: (Buffer | string)[][] = []
   readonly gone: ZaskError[] = []
   writersOut = 0
+  readonly #shapes = new SentShapes()
 
   peer(options: { zask?: boolean; envelope?: Buffer[]; announces?: boolean } = {}): Peer {
     const peer = new Peer(this, 'peer', options.envelope ?? [], options.announces ?? false)
@@ -44,7 +46,7 @@ export class FakeHost implements PeerHost {
 
   takeWriter(): EventWriter {
     this.writersOut++
-    return new EventWriter()
+    return new EventWriter({}, this.#shapes)
   }
 
   giveBackWriter(): void {

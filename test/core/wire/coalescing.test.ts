@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import * as zmq from 'zeromq'
+import { ListeningProxy } from '../../support/listening-proxy.ts'
 import { type RawEvent, type RawMessage, unpack, until } from '../../support/raw-peer.ts'
 import { World } from '../../support/world.ts'
 
@@ -61,6 +62,9 @@ const sizes = (record: readonly Recorded[], dir: Recorded['dir']): number[] =>
   record.filter((message) => message.dir === dir).map(({ events }) => events.length)
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 const ones = (count: number): number[] => range(count).map(() => 1)
+const times = (pieces: readonly Buffer[], text: string): number =>
+  Buffer.concat(pieces).toString('latin1').split(text).length - 1
+const order = (quantity: number): object => ({ sku: `CARD-${quantity}`, quantity, at: { city: 'London' } })
 const shows = (message: RawMessage | undefined): unknown => message?.events[0]?.header['zask']
 
 describe('coalescing', () => {
@@ -164,6 +168,32 @@ describe('coalescing', () => {
       expect(new Set([...sizes(record, 'c2s'), ...sizes(record, 's2c')])).to.deep.equal(new Set([1]))
       const answers = record.filter(({ dir }) => dir === 's2c').flatMap(({ events }) => events)
       expect(answers.some(({ header }) => 'zask' in header)).to.equal(false)
+    })
+
+    it('sends the keys of records once in a message, both ways, and records come as they were', async () => {
+      const { endpoint } = await world.serve(new Echo())
+      const proxy = world.add(await ListeningProxy.open(endpoint), (one) => one[Symbol.asyncDispose]())
+      const { client } = await world.client<Echo>(proxy.endpoint)
+      const said = (): [number, number] => [times(proxy.sent, 'quantity'), times(proxy.heard, 'quantity')]
+
+      expect(await client.echo(order(0))).to.deep.equal(order(0))
+      expect(said()).to.deep.equal([1, 1])
+      // Keys are learned by their coming again.
+      for (let round = 0; round < 3; round++)
+        await Promise.all(range(64).map((value) => client.echo(order(value))))
+      const before = said()
+      expect(await Promise.all(range(64).map((value) => client.echo(order(value))))).to.deep.equal(
+        range(64).map(order),
+      )
+      const [sent, heard] = said()
+      expect([sent - before[0], heard - before[1]]).to.satisfy(
+        ([out, back]: number[]) => out! <= 4 && back! <= 16,
+      )
+      expect(await client.echo([order(1), Buffer.from('x'), order(2)])).to.deep.equal([
+        order(1),
+        Buffer.from('x'),
+        order(2),
+      ])
     })
 
     it('leaves room in a message for an event of the largest size', async () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { encode } from '@msgpack/msgpack'
-import { KnownShapes, Shape } from '../../../core/wire/known-shapes.ts'
+import { KnownShape, KnownShapes } from '../../../core/wire/known-shapes.ts'
 import { PlainReader } from '../../../core/wire/plain-reader.ts'
 
 function read(reader: PlainReader, value: unknown, cut = 0): unknown {
@@ -25,7 +25,7 @@ function shapes(record: object, times = 40): { known: KnownShapes; bytes: Buffer
 }
 
 describe('a shape', () => {
-  const shape = new Shape(['id', 'name'])
+  const shape = new KnownShape(['id', 'name'])
   const bytes = Buffer.from('\xa2id\xa4name', 'latin1')
 
   it('knows where each of its keys ends, and no other', () => {

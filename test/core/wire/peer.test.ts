@@ -1,11 +1,14 @@
 import { expect } from 'chai'
 import { ZaskError } from '../../../core/errors.ts'
 import type { Peer } from '../../../core/wire/peer.ts'
+import { type Event, EventReader } from '../../../core/wire/event.ts'
 import { FakeHost } from '../../support/fake-host.ts'
 import { pause, unpack, until } from '../../support/raw-peer.ts'
 
 const channel = '\xa1c'
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+
+const record = (value: number): object => ({ sku: 'x', quantity: value })
 
 const emitMany = (peer: Peer, count: number, value: unknown = 0): void => {
   for (let index = 0; index < count; index++) peer.emit(channel, 'STREAM', value)
@@ -172,6 +175,39 @@ describe('a peer', () => {
       expect(host.writersOut).to.equal(0)
     })
   }
+
+  it('that is zask gets the keys of records also where the event that brought them was taken back', async () => {
+    const peer = host.peer({ zask: true })
+    const events: Event[] = []
+    const reader = new EventReader()
+    const read = async (count: number): Promise<unknown[]> => {
+      host.result = 'sent'
+      await until('the count', () => peer.sent === count)
+      events.length = 0
+      for (const frames of host.messages.splice(0))
+        reader.read(frames.at(-1) as Buffer, (one) => events.push(one))
+      return events.filter(({ id }) => id !== undefined).map(({ args }) => args)
+    }
+    for (let index = 1; index <= 40; index++) peer.emitOpening('\xa1a', 'm', record(index))
+    await read(40)
+    // Three messages: one that may be gone, one that waits, one that is still written.
+    host.result = 'full'
+    for (let index = 41; index <= 41 + 70; index++) peer.emitOpening('\xa1a', 'm', record(index))
+    await turn()
+    for (let index = 112; index <= 115; index++) peer.emitOpening('\xa1a', 'm', record(index))
+    const gone = [73, 74, 112, 115]
+    for (const position of gone) expect(peer.withdraw(position), String(position)).to.equal(true)
+    const all = Array.from({ length: 75 }, (_, index) => index + 41)
+    expect(await read(115)).to.deep.equal(all.filter((one) => !gone.includes(one)).map(record))
+    // The last one of its message was cut off.
+    const marked = events.filter(({ id }) => id === undefined)
+    expect(marked.map(({ headers, malformed }) => [Object.keys(headers), malformed])).to.deep.equal([
+      [['_withdrawn'], undefined],
+      [['_withdrawn'], undefined],
+      [['_withdrawn'], undefined],
+    ])
+    expect(peer.pendingBytes).to.equal(0)
+  })
 
   it('is shown what we are again where the event that was to show it was taken back', async () => {
     const peer = host.peer({ announces: true })

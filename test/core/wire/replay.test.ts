@@ -301,9 +301,11 @@ describe('a recorded session', () => {
 
           // zerorpc-python's rhythm of credit; zerorpc-node has another.
           if (!session.startsWith('node')) {
-            const grants = router.seen.slice(from + 1).map(({ events }) => [events[0]?.name, events[0]?.args])
+            const grants = (): unknown[] =>
+              router.seen.slice(from + 1).map(({ events }) => [events[0]?.name, events[0]?.args])
             const theirs = grantsOf(conversation).map((one) => [one.event.name, one.event.args])
-            expect(grants, what).to.deep.equal(theirs)
+            await until('the last grant', () => grants().length >= theirs.length)
+            expect(grants(), what).to.deep.equal(theirs)
           }
         }
         expect(core.stats.now).to.include({ channels: 0, calling: 0 })
