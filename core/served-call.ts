@@ -51,6 +51,8 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue, En
   /** @internal */ observing: Observing | undefined = undefined
   #started = false
   #ended = false
+  /** It is the current call, and not by being waited for: that needs no looking up. */
+  #entered = false
 
   constructor(owner: ServedCallOwner, served: Service, channel: Channel, request: Event) {
     super(
@@ -140,7 +142,9 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue, En
   // the steps; closures are made only where something is waited for: most calls are done in one go
 
   static #enter(this: void, call: ServedCall): void {
+    call.#entered = true
     call.#gate()
+    call.#entered = false
   }
 
   static #observe(this: void, call: ServedCall): void {
@@ -355,7 +359,7 @@ export class ServedCall extends LiveCall implements ChannelListener, Overdue, En
     if (this.#items !== undefined) figures.streams--
     kernel.wheel.cancel(this)
     if (!kernel.hooks.afterCall.used && !kernel.hooks.sessionEnd.used) this.#owner.onEnded(this)
-    else if (kernel.storage.getStore() === this) ServedCall.#observe(this)
+    else if (this.#entered || kernel.storage.getStore() === this) ServedCall.#observe(this)
     else kernel.storage.run(this, ServedCall.#observe, this)
   }
 
