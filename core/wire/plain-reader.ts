@@ -10,9 +10,9 @@ const maxLevels = 64
 export const lostShapes: Shape[] = Array.from({ length: maxShapes })
 
 /**
- * Reads plain data, which most events carry, in one pass: nil, booleans, numbers, texts, arrays, and maps with keys of
- * text. It makes nothing before it has seen it, so that a length that lies costs nothing. What it does not take (bytes,
- * ext, integers a number cannot hold, any mistake) is for the scanner and the decoder, which tell what it is.
+ * Reads plain data, which most events carry, in one pass: nil, booleans, numbers, texts, dates, arrays, and maps
+ * with keys of text. It makes nothing before it has seen it, so that a length that lies costs nothing. What it does not take (bytes,
+ * other ext, integers a number cannot hold, any mistake) is for the scanner and the decoder, which tell what it is.
  *
  * Each method leaves the position after what it read in `next`, or -1 where it did not take it.
  */
@@ -119,6 +119,10 @@ export class PlainReader {
         const high = length(bytes, at + 1, 4)
         return (type === 0xd3 ? high | 0 : high) * 0x100000000 + length(bytes, at + 5, 4)
       }
+      case 0xd6:
+      case 0xd7:
+      case 0xc7:
+        return this.#date(bytes, at, end, type)
       case 0xdc:
       case 0xdd:
       case 0xde:
@@ -135,6 +139,27 @@ export class PlainReader {
       default:
         return this.#leave()
     }
+  }
+
+  /** A timestamp (the MessagePack specification has its three forms) that a Date can be. */
+  #date(bytes: Buffer, at: number, end: number, type: number): unknown {
+    const from = type === 0xc7 ? at + 3 : at + 2
+    const size = type === 0xd6 ? 4 : type === 0xd7 ? 8 : 12
+    if (from + size > end || bytes[from - 1] !== 0xff || (size === 12 && bytes[at + 1] !== size))
+      return this.#leave()
+    this.next = from + size
+    let seconds = length(bytes, this.next - 4, 4)
+    let nanoseconds = 0
+    if (size === 8) {
+      const word = length(bytes, from, 4)
+      nanoseconds = word >>> 2
+      seconds += (word & 3) * 0x100000000
+    } else if (size === 12) {
+      nanoseconds = length(bytes, from, 4)
+      seconds += (length(bytes, from + 4, 4) | 0) * 0x100000000
+    }
+    const date = new Date(seconds * 1000 + nanoseconds / 1_000_000)
+    return Number.isNaN(date.getTime()) ? this.#leave() : date
   }
 
   #array(bytes: Buffer, from: number, end: number, size: number, depth: number): unknown {

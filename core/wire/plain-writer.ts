@@ -12,7 +12,7 @@ const shortText = 1024
 
 /**
  * Writes plain data, which most events carry, in one pass and in the shortest forms: nil, booleans, numbers, texts,
- * bytes, arrays and plain objects. What it does not take (all the rest, and anything beyond a limit) is for `Sendable`
+ * bytes, dates, arrays and plain objects. What it does not take (all the rest, and anything beyond a limit) is for `Sendable`
  * and the encoder, which tell what it is.
  *
  * It writes at `slab.at`; nothing it wrote counts before the slab is told so.
@@ -117,6 +117,7 @@ export class PlainWriter {
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype === Object.prototype) return this.#record(value, depth)
     if (prototype === Array.prototype && Array.isArray(value)) return this.#array(value, depth)
+    if (prototype === Date.prototype) return this.#date(value as Date)
     return value instanceof Uint8Array && this.#bytes(value)
   }
 
@@ -137,6 +138,31 @@ export class PlainWriter {
         slab.at = writeWord(bytes, next, value)
       }
     } else return false
+    return true
+  }
+
+  /** A timestamp in the shortest of its three forms (the MessagePack specification has them). */
+  #date(date: Date): boolean {
+    // Not what the object may have in place of it; of what is no date this throws.
+    const time = Date.prototype.getTime.call(date)
+    if (Number.isNaN(time)) return false
+    const seconds = Math.floor(time / 1000)
+    const nanoseconds = (time - seconds * 1000) * 1_000_000
+    const slab = this.#slab
+    slab.reserve(15)
+    const { bytes } = slab
+    let { at } = slab
+    const high = Math.floor(seconds / 0x100000000)
+    if (high < 0 || high > 3) {
+      bytes[at++] = 0xc7
+      at = writeTagged(bytes, at, 12, 1, 0xff)
+      at = writeWord(bytes, at, nanoseconds)
+      at = writeWord(bytes, at, high)
+    } else if (high > 0 || nanoseconds > 0) {
+      at = writeTagged(bytes, at, 0xd7, 1, 0xff)
+      at = writeWord(bytes, at, nanoseconds * 4 + high)
+    } else at = writeTagged(bytes, at, 0xd6, 1, 0xff)
+    slab.at = writeWord(bytes, at, seconds)
     return true
   }
 

@@ -159,8 +159,8 @@ export const piles: fc.Arbitrary<Buffer> = fc
   .tuple(heads, fc.integer({ min: 1, max: 16 }), fc.uint8Array({ maxLength: 4 }))
   .map(([head, power, tail]) => Buffer.concat([requestHead, Buffer.alloc(pileSize(power), head), tail]))
 
-/** The same of keys and then records of them, over and over: nothing else gets so much of so few bytes. */
-export const recordPiles: fc.Arbitrary<Buffer> = fc
+/** Records of keys that nobody had before, over and over, with the keys once and with all of them written out. */
+export const recordPiles: fc.Arbitrary<{ once: Buffer; out: Buffer }> = fc
   .record({
     size: fc.integer({ min: 1, max: 32 }),
     width: fc.integer({ min: 1, max: 31 }),
@@ -169,21 +169,21 @@ export const recordPiles: fc.Arbitrary<Buffer> = fc
     tail: fc.uint8Array({ maxLength: 4 }),
   })
   .map(({ size, width, value, power, tail }) => {
-    const key = (index: number): string => String(index).padStart(width, 'k').slice(-width)
-    const names = Array.from({ length: size }, (_, index) => String.fromCharCode(0xa0 | width) + key(index))
-    const brought = Buffer.from(String.fromCharCode(0xc1, 0x80 | size) + names.join(''), 'latin1')
+    const key = (index: number): string =>
+      String.fromCharCode(0xa0 | width) + String(index).padStart(width, 'k').slice(-width)
+    const names = Array.from({ length: size }, (_, index) => key(index))
     const record = Buffer.alloc(size, value)
     const again = Buffer.concat([Buffer.of(0xc1, size, 0), record])
     const count = Math.floor(pileSize(power) / again.length)
     const list = Buffer.of(0xdc, (count + 1) >> 8, count + 1)
-    return Buffer.concat([
-      requestHead,
-      list,
-      brought,
-      record,
-      Buffer.alloc(count * again.length, again),
-      tail,
-    ])
+    const pairs = Buffer.from(names.map((one) => one + String.fromCharCode(value)).join(''), 'latin1')
+    const map = Buffer.concat([Buffer.of(0xde, 0, size), pairs])
+    const brought = Buffer.from(String.fromCharCode(0xc1, 0x80 | size) + names.join(''), 'latin1')
+    const rest = Buffer.alloc(count * again.length, again)
+    return {
+      once: Buffer.concat([requestHead, list, brought, record, rest, tail]),
+      out: Buffer.concat([requestHead, list, Buffer.alloc((count + 1) * map.length, map)]),
+    }
   })
 
 const pileSize = (power: number): number => Math.min(2 ** power, 65_536)

@@ -41,6 +41,8 @@ const event = (args: string): Buffer =>
 const keys = (...names: string[]): string =>
   names.map((name) => (0xa0 | name.length).toString(16) + Buffer.from(name).toString('hex')).join('')
 
+const at = (time: number): object => ({ id: time, at: new Date(time) })
+
 const count = (payload: Buffer, text: string): number => payload.toString('latin1').split(text).length - 1
 
 describe('keys of records', () => {
@@ -126,12 +128,43 @@ describe('keys of records', () => {
       expect(argsOf(payload)).to.deep.equal([[order, order, Buffer.from('bytes')]])
     })
 
+    it('are left out of records with dates of any time, whatever an object has in place of its methods', () => {
+      const times = [
+        0,
+        1,
+        999,
+        1_700_000_000_123,
+        2 ** 32 * 1000,
+        2 ** 34 * 1000,
+        -1,
+        -62_135_596_800_000,
+        8.64e15,
+        -8.64e15,
+      ]
+      const odd = Object.assign(new Date(5), { getTime: () => 6, toJSON: () => 7 })
+      const values = [...times.map(at), { id: 5, at: odd }]
+      const payload = message(writerOf(at(0)), values)
+      expect(argsOf(payload)).to.deep.equal([[...times.map(at), { id: 5, at: new Date(5) }]])
+      expect(count(payload, '\xa2id')).to.equal(1)
+      for (const none of [
+        Object.create(Date.prototype),
+        new Proxy(new Date(5), {}),
+        new Date(Number.NaN),
+      ] as unknown[])
+        expect(() => message(writerOf(at(0)), [none])).to.throw(ZaskError)
+    })
+
     it('are written out beside what is not plain, and for the events after it as if it had not been', () => {
       const writer = writerOf(order)
-      const date = new Date(1_700_000_000_000)
-      const values = [[order, date], [order, 2n ** 60n], [order], [new Map([['a', order]])], [order]]
+      const values = [
+        [order, new Map([['a', 1]])],
+        [order, 2n ** 60n],
+        [order],
+        [new Map([['a', order]])],
+        [order],
+      ]
       const payload = message(writer, ...values)
-      expect(argsOf(payload)).to.deep.equal([values[0], values[1], [order], [{ a: order }], [order]])
+      expect(argsOf(payload)).to.deep.equal([[order, { a: 1 }], values[1], [order], [{ a: order }], [order]])
       expect(count(payload, 'quantity')).to.equal(4)
     })
 

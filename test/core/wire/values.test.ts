@@ -400,6 +400,12 @@ const receiving: Record<string, () => void> = {
       expect(events[0]?.malformed, hex).to.equal('text is not UTF-8')
     }
   },
+  'keys of records by a number that the message does not have, or beside bytes, ext or larger integers'() {
+    expect(event('c1010001').malformed).to.equal('maps without keys')
+    for (const beside of ['c40100', 'd40107', 'cfffffffffffffffff'])
+      expect(event(`92c181a16101${beside}`).malformed, beside).to.equal('maps without keys')
+    expect(received('92c181a16101c1010002')).to.deep.equal([{ a: 1 }, { a: 2 }])
+  },
 }
 
 /** The first cells of the rows of the table under a heading of the page. */
