@@ -20,11 +20,11 @@ import {
   versionKey,
   writeHead,
 } from './header.ts'
+import type { Shape } from './known-shapes.ts'
 import { AnyDecoder, AnyEncoder } from './msgpack.ts'
 import { isSame, lostShapes, PlainReader } from './plain-reader.ts'
 import { PlainWriter } from './plain-writer.ts'
 import { doubleMarks } from './received.ts'
-import type { Shape } from './known-shapes.ts'
 import { length, Scanner } from './scan.ts'
 import { Sendable, tooLarge } from './sendable.ts'
 import { SentShapes } from './sent-shapes.ts'
@@ -34,11 +34,10 @@ export { defaultLimits } from './event-shape.ts'
 export type { Event, EventId, EventLimits, OutgoingHeader } from './event-shape.ts'
 export { IdSource } from './id-source.ts'
 
-/**
- * What a frame may hold beside its largest event: zask peers put events together until they have 64 KiB, and 64 KiB
- * are at most that many elements.
- */
+/** The bytes a frame may hold beside its largest event: zask peers put events together until they have 64 KiB. */
 const company = 64 * 1024
+/** The elements of so many bytes: a value whose key stands elsewhere is two. */
+const companyNodes = 2 * company
 
 /**
  * Events of one frame. The 64 KiB of a zask peer hold half of these; a frame that is full of small requests would have
@@ -85,7 +84,7 @@ export class EventReader {
     if (end === 0) return 'empty'
     if (end > this.#limits.maxBytes + company) return 'too large'
     // One for the frame: a frame of many small events must not cost many times what one event may.
-    let budget = this.#limits.maxNodes + company
+    let budget = this.#limits.maxNodes + companyNodes
     let at = 0
     let events = 0
     let lends = false

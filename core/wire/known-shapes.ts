@@ -1,8 +1,6 @@
-import { canBeShape, keyBytes } from './shape.ts'
+import { canBeShape, keyBytes, Sampling } from './shape.ts'
 
 const placesLog2 = 8
-/** One in so many maps whose keys were not foreseen is remembered: more would cost those that never come again. */
-const rememberOneIn = 16
 /** Code for a shape is made when so many maps of it were read, which pays for it. */
 const compileAfter = 256
 
@@ -93,7 +91,7 @@ export class KnownShape extends Shape {
  */
 export class KnownShapes {
   readonly #shapes: (KnownShape | undefined)[] = Array.from({ length: 1 << placesLog2 })
-  #misses = 0
+  readonly #misses = new Sampling()
 
   /** What a map of so many keys may be whose first one stands at `from`. */
   find(bytes: Buffer, from: number, size: number): KnownShape | undefined {
@@ -106,7 +104,7 @@ export class KnownShapes {
    * the first stood at `from`.
    */
   missed(keys: readonly string[] | object, bytes: Buffer, from: number, size: number): void {
-    if (++this.#misses % rememberOneIn !== 0) return
+    if (!this.#misses.isDue()) return
     const known: readonly string[] = Array.isArray(keys) ? keys : Object.keys(keys)
     // A key that came twice is one in the record.
     if (known.length === size && canBeShape(known))

@@ -6,13 +6,14 @@ import { maxShapeKeys, maxShapes, shapeMark, withKeys } from './shape.ts'
 /** Deeper values are for the decoder: this reader recurses. */
 const maxLevels = 64
 
-/** For a frame of which it is not known any more what number is what: full, so that nothing is added, and all undefined. */
+/** For a frame whose numbers are not known any more: full, so that nothing is added, and all undefined. */
 export const lostShapes: Shape[] = Array.from({ length: maxShapes })
 
 /**
- * Reads plain data, which most events carry, in one pass: nil, booleans, numbers, texts, dates, arrays, and maps
- * with keys of text. It makes nothing before it has seen it, so that a length that lies costs nothing. What it does not take (bytes,
- * other ext, integers a number cannot hold, any mistake) is for the scanner and the decoder, which tell what it is.
+ * Reads plain data, which most events carry, in one pass: nil, booleans, numbers, texts, dates, arrays, and maps with
+ * keys of text. It makes nothing before it has seen it, so that a length that lies costs nothing. What it does not take
+ * (bytes, other ext, integers a number cannot hold, any mistake) is for the scanner and the decoder, which tell what it
+ * is.
  *
  * Each method leaves the position after what it read in `next`, or -1 where it did not take it.
  */

@@ -1,7 +1,5 @@
-import { canBeShape, keyBytes, shapeMark, withKeys } from './shape.ts'
+import { canBeShape, keyBytes, Sampling, shapeMark, withKeys } from './shape.ts'
 
-/** One in so many records of keys that are not known is learned: more would cost those that never come again. */
-const learnOneIn = 16
 /** Keys in the tree, all shapes together. At so many it begins anew. */
 const maxNodes = 4096
 
@@ -44,7 +42,7 @@ class Node {
 export class SentShapes {
   root: Node = new Node('')
   #nodes = 0
-  #misses = 0
+  readonly #misses = new Sampling()
   #messages = 0
 
   /** The number of a new message, unlike all before. */
@@ -54,7 +52,7 @@ export class SentShapes {
 
   /** Told of a record that has no shape. */
   missed(record: object): void {
-    if (++this.#misses % learnOneIn !== 0) return
+    if (!this.#misses.isDue()) return
     const keys = Object.keys(record)
     if (!canBeShape(keys)) return
     if (this.#nodes >= maxNodes) {

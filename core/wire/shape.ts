@@ -30,3 +30,18 @@ export function canBeShape(keys: readonly string[]): boolean {
 export function keyBytes(keys: readonly string[]): Buffer {
   return Buffer.from(keys.map((key) => String.fromCharCode(0xa0 | key.length) + key).join(''), 'latin1')
 }
+
+/**
+ * Says of one in about 16 that it is to be learned: more would cost those that never come again. It is not each 16th, for
+ * what comes may have that rhythm itself, and always the same one would be looked at.
+ */
+export class Sampling {
+  #left = 8
+  #taken = 0
+
+  isDue(): boolean {
+    if (--this.#left > 0) return false
+    this.#left = 8 + ((this.#taken++ * 5) & 15)
+    return true
+  }
+}

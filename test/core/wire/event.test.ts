@@ -521,12 +521,12 @@ describe('an event', () => {
       const { reason, events: seen } = read(Buffer.alloc(4 * 100_000, bytesOf('9380a0c0')))
       expect(reason).to.equal('too many events')
       expect(seen.length).to.equal(4096)
-      const [fewer, args] = [900, [[Array.from({ length: 348 }, () => 0)]]]
+      const [fewer, args] = [1100, [[Array.from({ length: 348 }, () => 0)]]]
       const writer = new EventWriter()
       for (let event = 0; event < fewer; event++) writer.write({ id: '\x01' }, 'm', args)
       const large = read(writer.take())
       expect(large.reason).to.equal('too many nodes')
-      expect(large.events.length).to.be.within(850, fewer - 1)
+      expect(large.events.length).to.be.within(1030, fewer - 1)
     })
   })
 

@@ -82,6 +82,20 @@ describe('keys of records', () => {
       expect(count(message(writer, [order], [order]), 'quantity')).to.equal(1)
     })
 
+    it('are learned whatever comes between them in their rhythm', () => {
+      for (const every of [2, 3, 4, 8, 16, 17]) {
+        const writer = new EventWriter()
+        const reader = new EventReader()
+        let number = 0
+        const payload = (): Buffer => {
+          const others = list(every - 1, 0).map(() => ({ [`other${number++}`]: 1 }))
+          return message(writer, [order, ...others], [order])
+        }
+        for (let time = 0; time < 200; time++) reader.read(payload(), () => undefined)
+        expect(count(payload(), 'quantity'), `one of ${every}`).to.equal(1)
+      }
+    })
+
     it('come back within each other, in lists, and with other records between them', () => {
       const writer = writerOf(order, user)
       const values = [[user], { order, user, other: { a: 1 }, none: {} }, [], [order, user, 7]]
@@ -350,6 +364,19 @@ describe('keys of records', () => {
       expect(of(`9191${define}`)).to.equal(undefined)
       expect(of(`919191${define}`)).to.equal('too deep')
       expect(of(`92${define}9191c102000304`)).to.equal('too deep')
+    })
+
+    it('have room in a message beside an event of the most elements', () => {
+      const names = list(32, 0).map((_, index) => `k${index}`)
+      const record = Object.fromEntries(names.map((name) => [name, null]))
+      const writer = writerOf(record)
+      writer.write({ id }, 'm', list(1850, record), true)
+      expect(writer.byteLength).to.be.within(60_000, 64 * 1024)
+      writer.write({ id }, 'm', list(249_000, null), true)
+      expect(readAll(writer.take()).events.map(({ malformed }) => malformed)).to.deep.equal([
+        undefined,
+        undefined,
+      ])
     })
 
     it('get no more numbers than 128', () => {
