@@ -271,6 +271,16 @@ describe('the multiplexer of a server', () => {
       expect(droppedFor('no message_id')).to.equal(4)
     })
 
+    it('that were taken back are not run, and count as nothing', async () => {
+      await serve()
+      onRequest = echo
+      const client = dealer()
+      await client.send({ _withdrawn: 'a', v: 3 }, 'taken back', [1])
+      expect((await client.call('echo', [1])).name).to.equal('OK')
+      expect(accepted.map(({ request }) => request.name)).to.deep.equal(['echo'])
+      expect(droppedFor('no message_id')).to.equal(0)
+    })
+
     it('with the id of an open channel are dropped, and the channel goes on', async () => {
       await serve()
       const client = dealer()
