@@ -248,6 +248,9 @@ describe('threats', function () {
     const poisons = keys.map((key) =>
       Buffer.concat([head, key, Buffer.from('__proto__'), encode({ polluted: 1 })]),
     )
+    poisons.push(
+      Buffer.concat([Buffer.from([0xc1, 0x81, 0xa9]), Buffer.from('__proto__'), encode({ polluted: 1 })]),
+    )
     for (const poison of poisons) {
       for (const wrapped of [poison, Buffer.concat([Buffer.from([0x91]), poison])]) {
         const whole = pack({ message_id: 1, v: 3, access_key: rightKey }, 'echo', ['@'])
@@ -261,6 +264,16 @@ describe('threats', function () {
       access_key: rightKey,
     })
     expect(answer.args).to.deep.equal([{ constructor: { prototype: { polluted: 1 } } }])
+    // Keys that come often become part of code: quoted.
+    const records = Array.from({ length: 300 }, () => ({
+      '"+(Object.polluted=1)+"': 1,
+      "'},polluted=1,{'": 2,
+    }))
+    for (let time = 0; time < 4; time++) {
+      const { args } = await callWith(dealer, 'echo', [records], { access_key: rightKey })
+      expect(args).to.deep.equal([records])
+    }
+    expect(globalThis).not.to.have.property('polluted')
     expect(({} as Record<string, unknown>)['polluted']).to.equal(undefined)
     expect((Object as unknown as Record<string, unknown>)['polluted']).to.equal(undefined)
     expect(core.stats.now.channels).to.equal(0)
