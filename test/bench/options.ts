@@ -4,8 +4,10 @@ import { systems, type System } from './system.ts'
 export interface BenchOptions {
   readonly systems: readonly System[]
   readonly rounds: number
-  /** Length of one measurement. */
+  /** Length of one measurement, all turns together. */
   readonly seconds: number
+  /** Turns that the systems take at each measurement. */
+  readonly turns: number
   /** Length of what is run before, for each payload, and thrown away. */
   readonly warmUpSeconds: number
   /** New processes for each round; a hurried run has no time to warm them up, and a profile is of one process. */
@@ -59,6 +61,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
     systems: chosen(values.system?.join() ?? (memory ? 'zask' : undefined)),
     rounds,
     seconds: length,
+    turns: quick ? 1 : 4,
     warmUpSeconds: Math.min(length * (quick ? 1.5 : 3), 3),
     renew: !quick && !(values.profile ?? false),
     budgetSeconds: quick && values.rounds === undefined ? 55 : Number.POSITIVE_INFINITY,

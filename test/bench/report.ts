@@ -4,7 +4,7 @@ import { cells, describeCell, type Sample } from './rounds.ts'
 import { median, spread } from './statistics.ts'
 import type { System } from './system.ts'
 
-/** The medians of one system at one cell, over the rounds. */
+/** The medians of one system at one cell, over the turns of all rounds. */
 export interface Result extends Measurement {
   readonly system: string
   readonly payload: Sample['payload']
@@ -12,7 +12,7 @@ export interface Result extends Measurement {
   /** Half the distance from the worst round to the best, as a fraction of the median rate. */
   readonly spread: number
   /**
-   * Medians of the ratios within each round, for a busy machine slows down all of a round; NaN where there is nothing
+   * Medians of the ratios within each turn, for a busy machine slows down all of a turn; NaN where there is nothing
    * to compare with. Of rates: above 1 is faster than the other.
    */
   readonly ofRaw: number
@@ -20,7 +20,7 @@ export interface Result extends Measurement {
   /** CPU a call of both processes, user and system, all threads: it tells costs apart that the noise of rates hides. */
   readonly cpuUs: number
   /**
-   * Of CPU a call: below 1 is cheaper than the other. Of the cheapest rounds: what else the machine does, and what the
+   * Of CPU a call: below 1 is cheaper than the other. Of the cheapest turns: what else the machine does, and what the
    * compiler made of it this time, only ever adds to it, and more than a plugin does.
    */
   readonly cpuOfZask: number
@@ -42,7 +42,9 @@ export function summarise(samples: readonly Sample[], systems: readonly System[]
       const ratio = (metric: keyof Measurement, isOther: (sample: Sample) => boolean): number => {
         return median(
           own.flatMap((sample) => {
-            const others = here.filter((other) => other.round === sample.round && isOther(other))
+            const others = here.filter(
+              (other) => other.round === sample.round && other.turn === sample.turn && isOther(other),
+            )
             return others.length === 0
               ? []
               : sample[metric] / Math.max(...others.map((other) => other[metric]))
@@ -53,12 +55,12 @@ export function summarise(samples: readonly Sample[], systems: readonly System[]
         system: name,
         payload,
         inFlight,
-        callsPerSecond: middle('callsPerSecond'),
+        callsPerSecond: rateOf(own),
         p50Us: middle('p50Us'),
         p99Us: middle('p99Us'),
         clientCpu: middle('clientCpu'),
         serverCpu: middle('serverCpu'),
-        spread: spread(own.map(({ callsPerSecond }) => callsPerSecond)),
+        spread: spread([...Map.groupBy(own, ({ round }) => round).values()].map(rateOf)),
         ofRaw: ratio('callsPerSecond', ({ system }) => system === 'raw-zeromq'),
         ofBestPeer: ratio('callsPerSecond', ({ system }) => peers.has(system)),
         cpuUs: median(own.map(cpuUs)),
@@ -67,6 +69,10 @@ export function summarise(samples: readonly Sample[], systems: readonly System[]
       }
     })
   })
+}
+
+function rateOf(samples: readonly Sample[]): number {
+  return median(samples.map(({ callsPerSecond }) => callsPerSecond))
 }
 
 function leastCpuUs(samples: readonly Sample[]): number {

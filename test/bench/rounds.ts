@@ -16,13 +16,17 @@ export interface Sample extends Measurement {
   readonly payload: Cell['payload']
   readonly inFlight: number
   readonly round: number
+  /** Which of the round's turns at this cell: what is compared has both in common. */
+  readonly turn: number
 }
 
 export interface RoundOptions {
   readonly round: number
   readonly rounds: number
-  /** Length of one measurement. */
+  /** Length of one measurement, all turns together. */
   readonly seconds: number
+  /** Turns that the systems take at each cell. */
+  readonly turns: number
   /** A stream takes as long as it takes: it is read in so many of the first rounds. */
   readonly streamRounds: number
   /** Told what is being measured. */
@@ -37,29 +41,32 @@ export const cells: readonly Cell[] = [
 /**
  * Measures all cells of all systems once.
  *
- * The systems follow each other at each cell, so that what is compared was measured within seconds; who comes first
- * changes from cell to cell, for the first has the machine at its coolest.
+ * The systems take turns at each cell, so that what is compared was measured within a second or two: neighbours on the
+ * machine come and go faster than that. Who comes first changes, for the first has the machine at its coolest.
  */
 export async function runRound(fleet: Fleet, options: RoundOptions): Promise<Sample[]> {
   const { round, rounds, seconds, streamRounds, say } = options
   const samples: Sample[] = []
-  for (const [turn, cell] of cells.entries()) {
-    const able = fleet.pairs.filter(({ streams }) => streams || cell.payload !== streamPayload)
-    if (fleet.isAborted || able.length === 0) continue
+  for (const [index, cell] of cells.entries()) {
+    // Who fails at one thing is in the fleet no more.
+    const able = (): readonly Pair[] =>
+      fleet.pairs.filter(({ streams }) => streams || cell.payload !== streamPayload)
+    if (fleet.isAborted || able().length === 0) continue
     if (cell.payload === streamPayload && round > streamRounds) continue
     say(`round ${round} of ${rounds}: ${describeCell(cell)}`)
-    const first = (round + turn) % able.length
-    for (const pair of [...able.slice(first), ...able.slice(0, first)]) {
-      await fleet.attempt(pair, async () => {
-        const { payload, inFlight } = cell
-        samples.push({
-          system: pair.system.name,
-          payload,
-          inFlight,
-          round,
-          ...(await measure(pair, cell, seconds)),
+    for (const pair of able()) await fleet.attempt(pair, () => runUp(pair, cell, seconds))
+    // A stream is read as a whole.
+    const turns = cell.payload === streamPayload ? 1 : options.turns
+    for (let turn = 0; turn < turns; turn++) {
+      const pairs = able()
+      const first = (round + index + turn) % pairs.length
+      for (const pair of [...pairs.slice(first), ...pairs.slice(0, first)]) {
+        await fleet.attempt(pair, async () => {
+          const { payload, inFlight } = cell
+          const measured = await measure(pair, cell, seconds / turns)
+          samples.push({ system: pair.system.name, payload, inFlight, round, turn, ...measured })
         })
-      })
+      }
     }
   }
   return samples
@@ -93,15 +100,23 @@ export function describeCell({ payload, inFlight }: Pick<Sample, 'payload' | 'in
   }
 }
 
-async function measure(pair: Pair, cell: Cell, seconds: number): Promise<Measurement> {
+/**
+ * Begins at a cell with what the last one left collected. A collection leaves the young generation at its smallest: it is
+ * back at the size that this load gives it before anything is measured.
+ */
+async function runUp(pair: Pair, cell: Cell, seconds: number): Promise<void> {
   await pair.collect()
-  // A run-up brings caches and branch history to this load, and the young generation, which a collection leaves at its
-  // smallest, back to the size that it takes; what it measures is thrown away.
-  if (cell.payload === streamPayload) {
-    await pair.measureStream(streamItems / 5)
-    return pair.measureStream(streamItems)
+  if (cell.payload === streamPayload) await pair.measureStream(streamItems / 5)
+  else {
+    const { payload, inFlight } = cell
+    await pair.measureCalls({ payload, inFlight, seconds: seconds * 0.5, leastCalls: inFlight })
   }
+}
+
+async function measure(pair: Pair, cell: Cell, seconds: number): Promise<Measurement> {
+  if (cell.payload === streamPayload) return pair.measureStream(streamItems)
   const { payload, inFlight } = cell
-  await pair.measureCalls({ payload, inFlight, seconds: seconds * 0.3, leastCalls: inFlight })
+  // The others had the caches and the branch history meanwhile; what this measures is thrown away.
+  await pair.measureCalls({ payload, inFlight, seconds: Math.min(0.1, seconds * 0.3), leastCalls: inFlight })
   return pair.measureCalls({ payload, inFlight, seconds, leastCalls: inFlight * 2 })
 }
