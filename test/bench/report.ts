@@ -19,10 +19,7 @@ export interface Result extends Measurement {
   readonly ofBestPeer: number
   /** CPU a call of both processes, user and system, all threads: it tells costs apart that the noise of rates hides. */
   readonly cpuUs: number
-  /**
-   * Of CPU a call: below 1 is cheaper than the other. Of the cheapest turns: what else the machine does, and what the
-   * compiler made of it this time, only ever adds to it, and more than a plugin does.
-   */
+  /** Of CPU a call: below 1 is cheaper than the other. */
   readonly cpuOfZask: number
   /** Of median latencies: below 1 is faster than the other. */
   readonly latencyOfRaw: number
@@ -39,15 +36,13 @@ export function summarise(samples: readonly Sample[], systems: readonly System[]
 
       const middle = (metric: keyof Measurement): number => median(own.map((sample) => sample[metric]))
       /** To the best of those that `isOther` accepts, best being the highest. */
-      const ratio = (metric: keyof Measurement, isOther: (sample: Sample) => boolean): number => {
+      const ratio = (metric: (sample: Sample) => number, isOther: (sample: Sample) => boolean): number => {
         return median(
           own.flatMap((sample) => {
             const others = here.filter(
               (other) => other.round === sample.round && other.turn === sample.turn && isOther(other),
             )
-            return others.length === 0
-              ? []
-              : sample[metric] / Math.max(...others.map((other) => other[metric]))
+            return others.length === 0 ? [] : metric(sample) / Math.max(...others.map(metric))
           }),
         )
       }
@@ -61,23 +56,19 @@ export function summarise(samples: readonly Sample[], systems: readonly System[]
         clientCpu: middle('clientCpu'),
         serverCpu: middle('serverCpu'),
         spread: spread([...Map.groupBy(own, ({ round }) => round).values()].map(rateOf)),
-        ofRaw: ratio('callsPerSecond', ({ system }) => system === 'raw-zeromq'),
-        ofBestPeer: ratio('callsPerSecond', ({ system }) => peers.has(system)),
+        ofRaw: ratio(rate, ({ system }) => system === 'raw-zeromq'),
+        ofBestPeer: ratio(rate, ({ system }) => peers.has(system)),
         cpuUs: median(own.map(cpuUs)),
-        cpuOfZask: leastCpuUs(own) / leastCpuUs(here.filter(({ system }) => system === 'zask')),
-        latencyOfRaw: ratio('p50Us', ({ system }) => system === 'raw-zeromq'),
+        cpuOfZask: ratio(cpuUs, ({ system }) => system === 'zask'),
+        latencyOfRaw: ratio(latency, ({ system }) => system === 'raw-zeromq'),
       }
     })
   })
 }
 
-function rateOf(samples: readonly Sample[]): number {
-  return median(samples.map(({ callsPerSecond }) => callsPerSecond))
-}
-
-function leastCpuUs(samples: readonly Sample[]): number {
-  return samples.length === 0 ? NaN : Math.min(...samples.map(cpuUs))
-}
+const rate = ({ callsPerSecond }: Measurement): number => callsPerSecond
+const latency = ({ p50Us }: Measurement): number => p50Us
+const rateOf = (samples: readonly Sample[]): number => median(samples.map(rate))
 
 function cpuUs({ clientCpu, serverCpu, callsPerSecond }: Measurement): number {
   return ((clientCpu + serverCpu) * 10_000) / callsPerSecond
