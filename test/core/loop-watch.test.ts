@@ -37,14 +37,15 @@ describe('a core whose event loop is held up', function () {
     lines.splice(0)
   })
 
+  function write(line: string): void {
+    lines.push(line)
+    warned++
+  }
+
   /** A service that has been up long enough for its loop to be watched. */
   async function watched(blockedLoopMs: number): Promise<{ core: Core; client: Client<Renderer> }> {
     const core = createCore({ blockedLoopMs }) as Core
     own.push(core)
-    const write = (line: string): void => {
-      lines.push(line)
-      warned++
-    }
     core.setLogger(createLogger({ write }))
     const { endpoints } = await core.start(new Renderer(), { bind: 'tcp://127.0.0.1:*', signals: false })
     const { client } = await cores.client<Renderer>(endpoints)
