@@ -12,8 +12,8 @@ const shortText = 1024
 
 /**
  * Writes plain data, which most events carry, in one pass and in the shortest forms: nil, booleans, numbers, texts,
- * bytes, dates, arrays and plain objects. What it does not take (all the rest, and anything beyond a limit) is for `Sendable`
- * and the encoder, which tell what it is.
+ * bytes, dates, arrays and plain objects. What it does not take (all the rest, and anything beyond a limit) is for
+ * `Sendable` and the encoder, which tell what it is.
  *
  * It writes at `slab.at`; nothing it wrote counts before the slab is told so.
  */
@@ -54,8 +54,8 @@ export class PlainWriter {
 
   /** Takes the shapes back beyond so many, because what they stand in is taken back. */
   forget(kept: number): void {
-    for (let shape; this.#shapes.length > kept;) {
-      shape = this.#shapes.pop()!
+    while (this.#shapes.length > kept) {
+      const shape = this.#shapes.pop()!
       if (shape.message === this.#message) shape.message = 0
     }
   }
