@@ -1,6 +1,6 @@
 import type { TapPlace } from './hook-contract.ts'
-import type { Held } from './hooks.ts'
 import type { Logger } from './logger.ts'
+import type { Held } from './tap-runner.ts'
 import { TimerEntry } from './wire/timer-wheel.ts'
 
 /**

@@ -118,6 +118,14 @@ describe('hooks', () => {
       expect(ran).to.deep.equal(['a'])
     })
 
+    it('goes on in one go behind taps that return what is no promise', () => {
+      hooks.beforeCall.tap('a', () => 'a')
+      hooks.beforeCall.tap('b', () => ({ then: 'no function' }))
+      hooks.beforeCall.tap('c', note('c'))
+      expect(set.beforeCall.run(call)).to.equal(undefined)
+      expect(ran).to.deep.equal(['c'])
+    })
+
     it('takes a tapPromise function that returns no promise for what it is', () => {
       hooks.beforeCall.tapPromise('a', note('a') as () => never)
       expect(set.beforeCall.run(call)).to.equal(undefined)
@@ -270,6 +278,18 @@ describe('hooks', () => {
       })
       expect(set.sessionEnd.run(call)).to.equal(undefined)
       expect(ran).to.deep.equal(['a'])
+    })
+
+    it('reports each tap that throws, and does not wait where none of them does', () => {
+      for (const name of ['a', 'b', 'c']) {
+        hooks.afterCall.tap(name, () => {
+          ran.push(name)
+          throw new Error(name)
+        })
+      }
+      expect(set.afterCall.run(call, outcome)).to.equal(undefined)
+      expect(ran).to.deep.equal(['c', 'b', 'a'])
+      expect(reported.map(({ where }) => where.plugin)).to.deep.equal(['c', 'b', 'a'])
     })
 
     it('hands on call and outcome', async () => {
