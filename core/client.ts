@@ -51,6 +51,8 @@ export class ClientEnd implements MadeCallOwner {
   readonly version: string | undefined
   readonly timeoutMs: number
   readonly headers: Readonly<Record<string, unknown>>
+  /** @internal Never made. While it lives, the engine keeps its code for calls (docs/decisions/hidden-classes.md). */
+  readonly specimen: MadeCall
   readonly #targets: Target[]
   readonly #waiting = new Set<MadeCall>()
   readonly #held = new Set<MadeCall>()
@@ -81,6 +83,8 @@ export class ClientEnd implements MadeCallOwner {
         : { service_version: options.version }),
       ...options.headers,
     }
+    const { service, version } = options
+    this.specimen = new MadeCall(this, service, version, '', [], {}, Infinity, undefined, undefined)
     this.#idempotent = new Set(options.idempotent)
     this.#onClosed = onClosed
     const own = limitsWith(options, limits)

@@ -55,7 +55,7 @@ export class MadeCall extends LiveCall implements ChannelListener, Dependent {
   #held = true
   /** An earlier attempt has left this process. */
   #hasLeft = false
-  #sentAt = 0
+  #sentAt = -Infinity
 
   constructor(
     owner: MadeCallOwner,

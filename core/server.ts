@@ -282,6 +282,8 @@ export class Server {
       (channel, request) => this.#accept(pools, channel, request),
       (reason, publicKey, address) => this.#strangers.note(reason, publicKey, address),
     )
+    const [pool] = pools as readonly [Pool]
+    socket.specimen.listener = new ServedCall(pool, pool.service, socket.specimen, noRequest)
     this.#sockets.push(socket)
     return socket
   }
@@ -293,6 +295,17 @@ export class Server {
     else if (problem !== undefined) pool.refuse(call, problem)
     else pool.accept(call)
   }
+}
+
+/** Of the call that is never run: while it lives, the engine keeps its code for calls. */
+const noRequest: Event = {
+  id: undefined,
+  responseTo: undefined,
+  version: 3,
+  headers: {},
+  name: '',
+  args: [],
+  malformed: undefined,
 }
 
 /** Whoever raises pool or queue means it: limits of channels that nobody has set do not stand in the way. */

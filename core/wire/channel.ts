@@ -44,6 +44,8 @@ const plainCredit = 800
  * may have come and lie unread in the socket.
  */
 const secondLookMs = 100
+/** A time that has not come. Not 0: the engine would lay a field out for integers, and anew for the first time. */
+const never = -Infinity
 /** How often a plain peer that grants no credit is asked whether it is there, where heartbeats are off. */
 const probeMs = 5_000
 
@@ -62,7 +64,7 @@ export class Channel extends TimerEntry {
   /** Position of the opening event among all that went to this peer: tells whether it was ever sent. */
   openedAt = 0
   /** When it was opened, on the clock of `performance.now()`. */
-  openedMs = 0
+  openedMs: number = never
 
   readonly #options: ChannelOptions
   // credit for what we send
@@ -72,11 +74,11 @@ export class Channel extends TimerEntry {
   #reserved = 1
   #unread = 0
   #receives = 0
-  // heartbeat; 0 = nothing was heard yet
-  #heardMs = 0
-  #beatenMs = 0
-  #answeredMs = 0
-  #peerIntervalMs = 0
+  // heartbeat
+  #heardMs = never
+  #beatenMs = never
+  #answeredMs = never
+  #peerIntervalMs = never
   #suspected = false
 
   constructor(peer: Peer, id: EventId, options: ChannelOptions) {
@@ -200,7 +202,7 @@ export class Channel extends TimerEntry {
     const { isZask, beatMs } = this.peer
     const active = (isZask || activeHeartbeat) && beatMs !== null
     // Grace begins at the first tick, for a peer that has said nothing yet.
-    if (active && this.#heardMs === 0) this.#heardMs = now
+    if (active && this.#heardMs === never) this.#heardMs = now
     const judged = active || this.#beatenMs > 0
     // Whoever beats slower than we do is measured by its own pace.
     const patienceMs = 2 * Math.max(heartbeatMs, active && isZask ? (beatMs ?? 0) : this.#peerIntervalMs)

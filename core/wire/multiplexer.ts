@@ -62,6 +62,8 @@ export abstract class Multiplexer implements PeerHost {
   readonly coalesce: boolean
   readonly announcement: Readonly<Record<string, unknown>>
   readonly counters: WireCounters
+  /** @internal Never opened. While it lives, the engine keeps its code for channels (docs/decisions/hidden-classes.md). */
+  readonly specimen: Channel
   protected readonly socket: WireSocket
   protected readonly options: WireOptions
   readonly #channelOptions: ChannelOptions
@@ -90,6 +92,7 @@ export abstract class Multiplexer implements PeerHost {
     this.announcement = { [announcementKey]: 1, [beatKey]: options.heartbeatMs }
     const { heartbeatMs, activeHeartbeat, window } = options
     this.#channelOptions = { heartbeatMs, activeHeartbeat, window }
+    this.specimen = new Channel(new Peer(this, '', [], false), '', this.#channelOptions)
     this.#reader = new EventReader(options.events)
     this.socket = new WireSocket(kind, this.socketListener(), {
       maxFrameBytes: options.events.maxBytes + flushBytes,

@@ -96,6 +96,8 @@ export class WireSocket {
   #unwatch: (() => void) | undefined
   readonly #lingerMs: number
   #reading: Promise<void> | undefined
+  /** A small frame as libzmq gives them: while it lives, the engine keeps its code for frames. */
+  #specimen: Buffer | undefined
   /** No message lay there when the last one was asked for. */
   #idle = true
   /** What is to be done at the end of this turn of the event loop. */
@@ -300,6 +302,9 @@ export class WireSocket {
         await new Promise((resolve) => setImmediate(resolve))
         continue
       }
+      const [first] = frames
+      if (this.#specimen === undefined && first !== undefined && first.length <= copiedBytes)
+        this.#specimen = first
       const wasIdle = this.#idle
       listener.onMessage(frames)
       // What a lone message has led to is sent first: to ask libzmq for the next one takes some microseconds. Where
