@@ -6,6 +6,7 @@ import type { Kernel } from './kernel.ts'
 import { type Limits, limitsWith } from './limits.ts'
 import { MadeCall, type MadeCallOwner } from './made-call.ts'
 import { checkCallOptions, type EndOptions, milliseconds, wireOptions } from './options.ts'
+import { ReceivedStream } from './received-stream.ts'
 import type { AnyService, CallOptions, Client, ClientEndpoint, MethodName } from './remote.ts'
 import { shown } from './secrets.ts'
 import { Connection } from './wire/connection.ts'
@@ -51,8 +52,8 @@ export class ClientEnd implements MadeCallOwner {
   readonly version: string | undefined
   readonly timeoutMs: number
   readonly headers: Readonly<Record<string, unknown>>
-  /** @internal Never made. While it lives, the engine keeps its code for calls (docs/decisions/hidden-classes.md). */
-  readonly specimen: MadeCall
+  /** @internal Never used. While they live, the engine keeps its code for them (docs/decisions/hidden-classes.md). */
+  readonly specimens: readonly [MadeCall, ReceivedStream]
   readonly #targets: Target[]
   readonly #waiting = new Set<MadeCall>()
   readonly #held = new Set<MadeCall>()
@@ -83,8 +84,6 @@ export class ClientEnd implements MadeCallOwner {
         : { service_version: options.version }),
       ...options.headers,
     }
-    const { service, version } = options
-    this.specimen = new MadeCall(this, service, version, '', [], {}, Infinity, undefined, undefined)
     this.#idempotent = new Set(options.idempotent)
     this.#onClosed = onClosed
     const own = limitsWith(options, limits)
@@ -99,6 +98,9 @@ export class ClientEnd implements MadeCallOwner {
       const target = new Target(connection, different.length === 1)
       return target
     })
+    const call = new MadeCall(this, this.service, this.version, '', [], {}, Infinity, undefined, undefined)
+    const [{ connection }] = this.#targets as [Target]
+    this.specimens = [call, new ReceivedStream(connection.specimen, call)]
   }
 
   get targetName(): string {

@@ -120,6 +120,7 @@ describe('hooks', () => {
 
     it('goes on in one go behind taps that return what is no promise', () => {
       hooks.beforeCall.tap('a', () => 'a')
+      // eslint-disable-next-line unicorn/no-thenable -- the case under test
       hooks.beforeCall.tap('b', () => ({ then: 'no function' }))
       hooks.beforeCall.tap('c', note('c'))
       expect(set.beforeCall.run(call)).to.equal(undefined)

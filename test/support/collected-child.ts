@@ -8,6 +8,10 @@ class Echo {
   echo(value: unknown): unknown {
     return value
   }
+
+  *count(to: number): Generator<number> {
+    for (let item = 1; item <= to; item++) yield item
+  }
 }
 
 /** Lives only while it is in use: its code goes with it. */
@@ -37,6 +41,7 @@ const echo = async (): Promise<void> => {
   for (let index = 0; index < 1_500; index++) await client.echo(index)
 }
 await Promise.all(Array.from({ length: 32 }, echo))
+for (let stream = 0; stream < 20; stream++) for await (const item of client.count(2_500)) void item
 for (let turn = 0; turn < 5; turn++) passOn()
 // The last call is out of everybody's hands a turn of the event loop later.
 await new Promise((resolve) => setTimeout(resolve, 50))
