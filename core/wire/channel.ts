@@ -284,20 +284,6 @@ export class Channel extends TimerEntry {
   }
 }
 
-/** Ends a channel that was opened by a control event and never saw its request. */
-export class Patience extends TimerEntry {
-  readonly #channel: Channel
-
-  constructor(channel: Channel) {
-    super()
-    this.#channel = channel
-  }
-
-  override onTimer(): void {
-    this.#channel.close()
-  }
-}
-
 function closedError(): ZaskError {
   return new ZaskError('ZASK_CALL_CANCELLED', 'The conversation is closed.')
 }

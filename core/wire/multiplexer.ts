@@ -6,13 +6,13 @@ import {
   type ChannelListener,
   type ChannelOptions,
   controlEvents,
-  Patience,
 } from './channel.ts'
 import type { WireCounters } from './counters.ts'
 import type { CurveClientKeys, CurveServerKeys } from './curve.ts'
 import { copyOf, envelopeKey, isEnvelope, maxEnvelopeFrames } from './envelope.ts'
 import { type Event, type EventId, type EventLimits, EventReader, EventWriter, IdSource } from './event.ts'
 import { Farewell, readEvent } from './farewell.ts'
+import { awaitRequest } from './patience.ts'
 import { announcementKey, beatKey, flushBytes, Peer, type PeerHost } from './peer.ts'
 import { SentShapes } from './sent-shapes.ts'
 import { release, type SendResult, type SocketListener, WireSocket } from './socket.ts'
@@ -46,8 +46,6 @@ const maxIdlePeers = 10_000
 const maxPooledWriters = 64
 /** Frames that were read are held until the turn ends, but no more of them than this. */
 const maxSpentBytes = 1024 * 1024
-/** How long a channel that was opened by a control event waits for its request. */
-const requestPatienceMs = 30_000
 
 /**
  * Events to channels and back, for one socket.
@@ -373,7 +371,7 @@ export class ServerMultiplexer extends Multiplexer {
       return
     }
     const channel = this.channel(peer, id, undefined, this.receivedAt)
-    if (controlEvents.has(name)) this.#awaitRequest(channel, event)
+    if (controlEvents.has(name)) awaitRequest(channel, event, this.#onRequest)
     else this.#onRequest(channel, event)
   }
 
@@ -381,26 +379,6 @@ export class ServerMultiplexer extends Multiplexer {
     const text = 'Too many calls are open on this connection or at this server. Try again later.'
     const args = version < 2 ? [`Overloaded: ${text}`] : ['Overloaded', text, '']
     peer.emit(id, 'ERR', args, { code: 'ZASK_SERVER_OVERLOADED', retryable: true })
-  }
-
-  /**
-   * A beat or a credit may come before the request it belongs to (a zerorpc-python client beats while its
-   * middleware holds the request back); the first other event on that channel is the request.
-   */
-  #awaitRequest(channel: Channel, control: Event): void {
-    const patience = new Patience(channel)
-    const lose = (): void => this.wheel.cancel(patience)
-    this.wheel.schedule(patience, requestPatienceMs)
-    channel.listener = {
-      onEvent: (event) => {
-        this.wheel.cancel(patience)
-        channel.read()
-        this.#onRequest(channel, event)
-      },
-      onLost: lose,
-      onCancel: lose,
-    }
-    channel.receive(control)
   }
 
   override onPeerGone(peer: Peer, error: ZaskError): void {
