@@ -1,11 +1,11 @@
 import type { Tap } from './tap-runner.ts'
 
-/** Told where a run of taps is left, in what way, and what it was run with; what is returned is the run's result. */
+/** Told where a run of taps is left, in what way, and what it was run with; what it returns is the run's result. */
 export interface Exits<R> {
   /** The tap at `index` returned something. */
-  stopped(index: number, answer: unknown, subject: unknown, second: unknown): R
+  stopped(index: number, answer: unknown, subject: unknown, second: unknown): R | undefined
   /** The tap at `index` threw. */
-  failed(index: number, thrown: unknown, subject: unknown, second: unknown): R
+  failed(index: number, thrown: unknown, subject: unknown, second: unknown): R | undefined
 }
 
 /** Runs taps in their order, up to the first one that throws or returns something but undefined. */

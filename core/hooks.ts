@@ -49,7 +49,7 @@ const kinds: Readonly<Record<HookName, HookKind>> = {
  *
  * Bare tapable does not wait for an async function given to `tap`, and one throwing tap stops the others. Here
  * a run is synchronous until a tap returns something or throws, and makes neither promise nor closure: where there is
- * something to wait for, the rest of the taps runs after that, and where an observer threw, after that is reported.
+ * something to wait for, the other taps run after that; where an observer threw, they run once that is reported.
  */
 export class HookSet<C = Call, Cfg = unknown, K = unknown> {
   readonly #runner: TapRunner
@@ -127,7 +127,7 @@ class Line implements TappableHook {
   /** In running order; a new list for each new tap, so that a run goes on with the taps it began with. */
   #taps: readonly Tap[] = []
   /** All taps in one, for runs that nobody looks at; made when it is first needed. */
-  #compiled: CompiledTaps<Stop | undefined> | undefined
+  #compiled: CompiledTaps<Stop> | undefined
 
   constructor(hook: string, kind: HookKind, runner: TapRunner) {
     this.hook = hook
@@ -187,7 +187,7 @@ class Line implements TappableHook {
     return (this.#compiled ??= this.#compile())(subject, second)
   }
 
-  #compile(): CompiledTaps<Stop | undefined> {
+  #compile(): CompiledTaps<Stop> {
     const taps = this.#taps
     const runner = this.#runner
     const rest = (index: number, subject: unknown, second: unknown): Stop | undefined => {

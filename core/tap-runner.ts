@@ -1,6 +1,7 @@
 import { describeThrown, ZaskError } from './errors.ts'
 import type { HookKind, TapPlace, TraceListener } from './hook-contract.ts'
 import { describeArgument, type TapFunction } from './hook-facade.ts'
+import { isThenable } from './item-source.ts'
 
 /** Hooks that run while a user waits for start, stop or a client: their unfinished taps are kept, to name one that hangs. */
 const lifecycle: ReadonlySet<string> = new Set([
@@ -100,7 +101,7 @@ export class TapRunner {
 
   /** Runs the tap; undefined: that is all, and the next one may run. Throws what a tap throws that is no observer's. */
   run(tap: Tap, subject: unknown, second: unknown): Stop | undefined {
-    const watched = lifecycle.has(tap.hook)
+    const watched = TapRunner.watches(tap.hook)
     const running = watched || this.listener !== undefined ? this.#begin(tap, watched) : undefined
     let answer: unknown
     try {
@@ -118,7 +119,7 @@ export class TapRunner {
     const answers = tap.kind === 'first answer'
     try {
       // Reading `then` may throw, and a foreign thenable may settle twice: Promise.resolve tames the latter.
-      if (isObject(answer) && 'then' in answer && typeof answer.then === 'function') {
+      if (isThenable(answer)) {
         if (ofCalls.has(tap.hook)) (subject as Held).heldBy = tap
         const waiting = Promise.resolve(answer).then(
           (value: unknown) => {
@@ -141,7 +142,7 @@ export class TapRunner {
   fail(tap: Tap, thrown: unknown, running?: Running): void {
     // Callers tell by the error whether there is one, and `throw undefined` in a gate must not open it.
     // And start or stop could not say whose text or number it is.
-    const isOpaque = !thrown || (lifecycle.has(tap.hook) && !isObject(thrown))
+    const isOpaque = !thrown || (TapRunner.watches(tap.hook) && !isObject(thrown))
     const error = isOpaque ? opaqueThrown(tap, thrown) : thrown
     if (isObject(error)) this.#culprits.set(error, { hook: tap.hook, plugin: tap.plugin })
     if (running !== undefined) this.#finish(running, { error })

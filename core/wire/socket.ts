@@ -302,9 +302,7 @@ export class WireSocket {
         await new Promise((resolve) => setImmediate(resolve))
         continue
       }
-      const [first] = frames
-      if (this.#specimen === undefined && first !== undefined && first.length <= copiedBytes)
-        this.#specimen = first
+      if (this.#specimen === undefined) this.#specimen = frames.find(({ length }) => length <= copiedBytes)
       const wasIdle = this.#idle
       listener.onMessage(frames)
       // What a lone message has led to is sent first: to ask libzmq for the next one takes some microseconds. Where

@@ -8,7 +8,7 @@ const takenAway = /marking dependent code .*?<SharedFunctionInfo (.+?)>\).*embed
 describe('the code the engine made for calls', () => {
   it('outlives a collection of garbage at a moment without any call', async () => {
     const script = join(repository, 'test/support/collected-child.ts')
-    const options = ['--expose-gc', '--trace-deopt', sourceCondition, script]
+    const options = ['--trace-deopt', sourceCondition, script]
     const { code, stdout } = await run(process.execPath, options)
     expect(code).to.equal(0)
     const names = new Set([...stdout.matchAll(takenAway)].map(([, name]) => name))

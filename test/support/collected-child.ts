@@ -1,8 +1,9 @@
 import { createCore } from '../../core/index.ts'
+import { collectGarbage } from './garbage.ts'
 
 /**
  * Makes calls until the compiler has done with them, and has the garbage collected while there is none. To be run with
- * `--expose-gc --trace-deopt`, which prints whose code that took.
+ * `--trace-deopt`, which prints whose code that took.
  */
 class Echo {
   echo(value: unknown): unknown {
@@ -45,5 +46,5 @@ for (let stream = 0; stream < 20; stream++) for await (const item of client.coun
 for (let turn = 0; turn < 5; turn++) passOn()
 // The last call is out of everybody's hands a turn of the event loop later.
 await new Promise((resolve) => setTimeout(resolve, 50))
-globalThis.gc?.()
+collectGarbage()
 await core.stop()
